@@ -1,0 +1,1 @@
+"""Bundled dialogs: one flow a file. The settings name the packages searched for `@dialog`."""

@@ -1,0 +1,241 @@
+"""The contract between the hub and the code of one channel kind.
+
+A connector translates and makes one provider call. It has no database, no retry, no splitting,
+no HTTP serving. `connectors/<kind>.py` holds exactly one `Connector` subclass; docs/architecture.md
+shows how to add one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+from yarl import URL
+
+from hub.clock import Micros
+from hub.errors import NotReached, OutcomeUnknown
+from hub.message import Media, MediaKind, Outbound, Sent
+from hub.signal import Parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One webhook request as it arrived.
+
+    `url` is the public URL the provider called: the settings' public_url, raw path and raw
+    query. Header names are lower case. `body` is untouched; signatures are over these bytes.
+    """
+
+    method: str
+    url: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    body: bytes = b""
+    content_type: str = "text/plain"
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRef:
+    """The configured account a connector works for. `hook_url` is the public URL of its hook,
+    `country` (ISO 3166 alpha-2) how a local number is read."""
+
+    id: bytes
+    name: str
+    kind: str
+    hook_url: str
+    country: str = "BD"
+
+
+class ChannelSettings(BaseModel):
+    """What every channel may set. A connector's Settings extend it; unknown keys are refused.
+
+    `rate`: messages a second to send at most, 0 for no limit, None for the connector's own.
+    `vouches`: whether numbers seen here may join threads (False where sender ids can be forged).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    api_base: str = ""
+    rate: float | None = None
+    vouches: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a channel can carry. `compose` degrades and splits by it BEFORE storing.
+
+    Lengths count characters (`text_unit` "chars"), UTF-8 bytes or UTF-16 units. Zero buttons or
+    list rows means the channel has none. `window` is seconds after the customer's last message
+    in which free text may be sent, None for always. `media` maps each kind that can be sent to
+    its largest size in bytes; `captions` are the kinds that carry text. `pair_rate` is
+    (messages, seconds, burst) to one customer. `numbered_lists` renders what cannot be tapped.
+    """
+
+    text: int
+    text_unit: str = "chars"
+    caption: int = 0
+    buttons: int = 0
+    button_title: int = 20
+    button_id: int = 256
+    button_body: int = 1024
+    list_rows: int = 0
+    list_title: int = 24
+    list_description: int = 72
+    list_body: int = 1024
+    url_buttons: int = 0
+    media: Mapping[MediaKind, int] = field(default_factory=dict)
+    media_count: int = 1
+    captions: frozenset[MediaKind] = frozenset()
+    places: bool = False
+    contacts: bool = False
+    quotes: bool = False
+    templates: bool = False
+    window: float | None = None
+    rate: float | None = None
+    pair_rate: tuple[int, float, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A provider's answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http:
+    """One shared aiohttp session with the hub's rules: 10 s in all, no redirects, and transport
+    errors told apart by whether the request may have reached the provider."""
+
+    def __init__(self, session: aiohttp.ClientSession, timeout: float = 10.0) -> None:
+        self.session = session
+        self.timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 5.0))
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        form: list[tuple[str, str]] | aiohttp.FormData | None = None,
+    ) -> HttpReply:
+        """Make one call. Raises NotReached (nothing was written) or OutcomeUnknown."""
+        async with self.stream(method, url, headers=headers, body=body, form=form) as response:
+            return HttpReply(response.status, response.headers, await response.read())
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        form: list[tuple[str, str]] | aiohttp.FormData | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """As `request`, with the body still to be read."""
+        data: Any = body if form is None else form
+        if isinstance(form, list):
+            data = aiohttp.FormData(form)
+        try:
+            async with self.session.request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=data,
+                timeout=self.timeout,
+                allow_redirects=False,
+            ) as response:
+                yield response
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NotReached(type(error).__name__) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise OutcomeUnknown(type(error).__name__) from None
+
+
+class Connector(ABC):
+    """The code of one channel kind, working for one channel."""
+
+    Settings: ClassVar[type[ChannelSettings]]
+    limits: ClassVar[Limits]
+
+    def __init__(self, channel: ChannelRef, settings: Any, http: Http) -> None:
+        self.channel = channel
+        self.settings = settings
+        self.http = http
+
+    @classmethod
+    @abstractmethod
+    def account(cls, settings: Any) -> str:
+        """The account's id at the provider, as `parse` gives it: with the kind it names the
+        channel for good, whatever the settings call it."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must never reach a log; the hub redacts it."""
+        return ()
+
+    @abstractmethod
+    def check(self, hook: Hook) -> None:
+        """Is the hook genuine? Signature over the RAW bytes. Raises HookRejected."""
+
+    @abstractmethod
+    def parse(self, hook: Hook) -> list[Parsed]:
+        """Translate a genuine hook; pure. Every entry of a batch, each with its account, in the
+        order they came. A bad item becomes `Unreadable`, an unknown kind a message of kind
+        `unsupported`. Raises HookUnreadable when the whole body is garbage."""
+
+    def answer(self, hook: Hook) -> HookAnswer:
+        """What a genuine hook is answered once its messages are durable."""
+        return HookAnswer()
+
+    @abstractmethod
+    async def send(self, out: Outbound) -> Sent:
+        """Make ONE provider call. Raises a SendFailed."""
+
+
+# Rare abilities: a connector that has one also fits the Protocol.
+
+
+@runtime_checkable
+class FetchesMedia(Protocol):
+    async def media_request(self, media: Media) -> tuple[str, dict[str, str]]:
+        """Where to GET an inbound attachment and with which headers. The headers are sent to
+        that host alone, never across a redirect to another. Raises a SendFailed."""
+        ...
+
+
+@runtime_checkable
+class Reconciles(Protocol):
+    async def look_up(self, out: Outbound, since: Micros) -> Sent | None:
+        """Was this message, whose outcome is unknown, accepted after `since`? Raises a
+        SendFailed when the provider cannot say."""
+        ...
+
+
+@runtime_checkable
+class Types(Protocol):
+    async def show_typing(self, to: Outbound) -> None:
+        """Show that an answer is being written, where `to.reply_to` is the customer's last
+        message. Best effort; raises a SendFailed."""
+        ...
+
+
+@runtime_checkable
+class Identifies(Protocol):
+    async def who_am_i(self) -> str:
+        """Ask the provider who the credentials belong to: a short text for `check`. Raises a
+        SendFailed."""
+        ...
