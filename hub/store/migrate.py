@@ -1,0 +1,54 @@
+"""Bring a database up to date; refuse one that a newer release has changed.
+
+Alembic is imported only when there is something to do: comparing the revision costs a
+millisecond, importing alembic a hundred.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from hub.errors import SchemaTooNew
+
+HEAD = "0001"
+REVISIONS = ("0001",)
+
+
+def migrate_sqlite(path: Path) -> bool:
+    """Migrate under the database's own write lock. True when anything was done."""
+    from hub.store.sqlite import create_engine
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(path)
+    try:
+        with engine.begin() as conn:
+            return migrate(conn)
+    finally:
+        engine.dispose()
+
+
+def migrate(conn: sa.Connection) -> bool:
+    """Migrate inside the caller's transaction. Raises SchemaTooNew."""
+    current = revision(conn)
+    if current == HEAD:
+        return False
+    if current is not None and current not in REVISIONS:
+        raise SchemaTooNew(
+            f"hub.database: the database is at revision {current}, this release knows {HEAD}:"
+            " install a newer release or restore a backup"
+        )
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")
+    return True
+
+
+def revision(conn: sa.Connection) -> str | None:
+    """The revision the database is at, or None for an empty one."""
+    if not sa.inspect(conn).has_table("alembic_version"):
+        return None
+    return conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

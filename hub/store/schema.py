@@ -1,0 +1,395 @@
+"""The tables, once, for every database.
+
+Ids are UUIDv7 in 16 bytes, times integer microseconds UTC. `messages` is inbox, outbox and
+transcript in one. Partial indexes test columns for NULL only, which both databases can prove.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = sa.LargeBinary(16)
+Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Time = sa.BigInteger
+Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _id(name: str = "id", *, null: bool = False) -> sa.Column[bytes]:
+    return sa.Column(name, Id, primary_key=name == "id", nullable=null)
+
+
+def _time(name: str, *, null: bool = True) -> sa.Column[int]:
+    return sa.Column(name, Time, nullable=null)
+
+
+def _text(name: str, default: str | None = "") -> sa.Column[str]:
+    if default is None:
+        return sa.Column(name, sa.Text)
+    return sa.Column(name, sa.Text, nullable=False, server_default=default)
+
+
+def _count(name: str, default: int = 0) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
+
+
+channels = sa.Table(
+    "channels",
+    metadata,
+    _id(),
+    _text("kind"),
+    _text("account"),
+    _text("name"),
+    _text("paused_reason", None),
+    _time("created_at", null=False),
+    _time("last_inbound_at"),
+    _time("last_send_at"),
+    sa.UniqueConstraint("kind", "account"),
+)
+
+customers = sa.Table(
+    "customers",
+    metadata,
+    _id(),
+    _text("kind", "person"),
+    _text("name"),
+    _text("language", None),
+    _text("timezone", None),
+    sa.Column("traits", Json),
+    _id("merged_into", null=True),
+    _time("created_at", null=False),
+)
+
+aliases = sa.Table(
+    "aliases",
+    metadata,
+    _text("kind"),
+    _text("value"),
+    _id("customer_id"),
+    _time("verified_at"),
+    _time("created_at", null=False),
+    sa.PrimaryKeyConstraint("kind", "value", "customer_id"),
+)
+sa.Index(
+    "uq_aliases_proven",
+    aliases.c.kind,
+    aliases.c.value,
+    unique=True,
+    sqlite_where=aliases.c.verified_at.isnot(None),
+    postgresql_where=aliases.c.verified_at.isnot(None),
+)
+sa.Index("ix_aliases_customer_id", aliases.c.customer_id)
+
+addresses = sa.Table(
+    "addresses",
+    metadata,
+    _id(),
+    _id("channel_id"),
+    _text("external_id"),
+    _id("customer_id"),
+    _id("conversation_id"),
+    sa.Column("profile", Json),
+    _time("last_seen_at"),
+    _time("blocked_at"),
+    _time("opted_out_at"),
+    _text("opt_out_scope", None),
+    _count("lease_token"),
+    _count("lease_until"),
+    _time("created_at", null=False),
+    sa.UniqueConstraint("channel_id", "external_id"),
+)
+sa.Index("ix_addresses_customer_id", addresses.c.customer_id)
+sa.Index("ix_addresses_conversation_id", addresses.c.conversation_id)
+
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    _id(),
+    _id("customer_id"),
+    _text("status", "open"),
+    _time("snoozed_until"),
+    _text("owner_kind", "bot"),
+    _id("owner_id", null=True),
+    _text("owner_name", None),
+    _count("owner_epoch"),
+    _text("team", None),
+    sa.Column("tags", Json),
+    _count("unread"),
+    _count("next_seq", 1),
+    _id("last_message_id", null=True),
+    _time("last_message_at"),
+    _id("last_in_address_id", null=True),
+    _id("case_id", null=True),
+    _id("run_id", null=True),
+    sa.Column("menu", Json),
+    _id("merged_into", null=True),
+    _count("lease_token"),
+    _count("lease_until"),
+    _count("claims"),
+    _time("created_at", null=False),
+    sa.UniqueConstraint("customer_id"),
+)
+sa.Index("ix_conversations_activity", conversations.c.last_message_at, conversations.c.id)
+sa.Index(
+    "ix_conversations_status_activity",
+    conversations.c.status,
+    conversations.c.last_message_at,
+    conversations.c.id,
+)
+sa.Index(
+    "ix_conversations_snoozed",
+    conversations.c.snoozed_until,
+    sqlite_where=conversations.c.snoozed_until.isnot(None),
+    postgresql_where=conversations.c.snoozed_until.isnot(None),
+)
+
+cases = sa.Table(
+    "cases",
+    metadata,
+    _id(),
+    _id("conversation_id"),
+    _time("opened_at", null=False),
+    _time("first_response_at"),
+    _time("resolved_at"),
+    _text("resolved_reason", None),
+)
+sa.Index("ix_cases_conversation_id", cases.c.conversation_id, cases.c.opened_at)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    _id(),
+    _id("conversation_id"),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    _time("position", null=False),
+    _text("direction"),
+    _id("channel_id", null=True),
+    _id("address_id", null=True),
+    _text("author_kind"),
+    _id("author_id", null=True),
+    _text("author_name", None),
+    _text("kind", "text"),
+    _text("text"),
+    sa.Column("content", Json),
+    sa.Column("reply_to", Json),
+    sa.Column("referral", Json),
+    sa.Column("reactions", Json),
+    sa.Column("raw", Json),
+    _text("external_id", None),
+    _text("dedupe_key", None),
+    _text("client_id", None),
+    _id("part_group", null=True),
+    sa.Column("part_index", sa.Integer),
+    sa.Column("part_count", sa.Integer),
+    _text("state", None),
+    # The outbox: 0 an attempt was made, 1 a reply, 2 a push; NULL once in a final state.
+    sa.Column("lane", sa.SmallInteger),
+    _count("attempt"),
+    _time("due_at"),
+    _time("sending_at"),
+    _time("expires_at"),
+    _count("owner_epoch"),
+    _text("error_class", None),
+    _text("error_code", None),
+    _text("error_reason", None),
+    _id("run_id", null=True),
+    _time("handled_at"),
+    _time("edited_at"),
+    _time("deleted_at"),
+    _time("sent_at"),
+    _time("created_at", null=False),
+    sa.UniqueConstraint("conversation_id", "seq"),
+    sa.UniqueConstraint("channel_id", "direction", "dedupe_key"),
+)
+sa.Index("ix_messages_position", messages.c.conversation_id, messages.c.position, messages.c.id)
+sa.Index(
+    "ix_messages_external",
+    messages.c.channel_id,
+    messages.c.external_id,
+    sqlite_where=messages.c.external_id.isnot(None),
+    postgresql_where=messages.c.external_id.isnot(None),
+)
+sa.Index(
+    "ix_messages_unhandled",
+    messages.c.conversation_id,
+    messages.c.seq,
+    sqlite_where=messages.c.handled_at.is_(None),
+    postgresql_where=messages.c.handled_at.is_(None),
+)
+sa.Index(
+    "ix_messages_outbox",
+    messages.c.address_id,
+    messages.c.lane,
+    messages.c.seq,
+    sqlite_where=messages.c.lane.isnot(None),
+    postgresql_where=messages.c.lane.isnot(None),
+)
+sa.Index(
+    "ix_messages_due",
+    messages.c.due_at,
+    sqlite_where=messages.c.lane.isnot(None),
+    postgresql_where=messages.c.lane.isnot(None),
+)
+
+receipts = sa.Table(
+    "receipts",
+    metadata,
+    _id("channel_id"),
+    _text("external_id"),
+    _text("status"),
+    _text("code"),
+    _id("message_id", null=True),
+    _text("error_class", None),
+    _text("reason", None),
+    _time("at", null=False),
+    _time("created_at", null=False),
+    sa.PrimaryKeyConstraint("channel_id", "external_id", "status", "code"),
+)
+sa.Index("ix_receipts_message_id", receipts.c.message_id)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    _id("conversation_id"),
+    _text("kind"),
+    _id("message_id", null=True),
+    _time("at", null=False),
+    sqlite_autoincrement=True,
+)
+sa.Index("ix_changes_at", changes.c.at)
+
+media = sa.Table(
+    "media",
+    metadata,
+    _id(),
+    _id("message_id"),
+    sa.Column("item", sa.Integer, nullable=False),
+    _id("channel_id"),
+    sa.Column("media", Json, nullable=False),
+    _text("state", "pending"),
+    _count("attempt"),
+    _time("due_at"),
+    _time("created_at", null=False),
+    sa.UniqueConstraint("message_id", "item"),
+)
+sa.Index(
+    "ix_media_due",
+    media.c.due_at,
+    sqlite_where=media.c.due_at.isnot(None),
+    postgresql_where=media.c.due_at.isnot(None),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    _id(),
+    _id("conversation_id"),
+    _text("dialog"),
+    sa.Column("version", sa.Integer, nullable=False),
+    _text("state"),
+    sa.Column("step", sa.Integer, nullable=False, server_default="0"),
+    _id("opening_message_id"),
+    _id("address_id"),
+    sa.Column("start", Json),
+    sa.Column("waiting", Json),
+    _text("reason", None),
+    _time("created_at", null=False),
+    _time("updated_at", null=False),
+)
+sa.Index("ix_runs_conversation_id", runs.c.conversation_id)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    _id("run_id"),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("entries", Json, nullable=False),
+    sa.PrimaryKeyConstraint("run_id", "step"),
+)
+
+timers = sa.Table(
+    "timers",
+    metadata,
+    _id(),
+    _id("conversation_id"),
+    _id("run_id"),
+    sa.Column("step", sa.Integer, nullable=False),
+    _text("kind", "timeout"),
+    _time("due_at", null=False),
+)
+sa.Index("ix_timers_due_at", timers.c.due_at)
+sa.Index("ix_timers_conversation_id", timers.c.conversation_id)
+
+hooks = sa.Table(
+    "hooks",
+    metadata,
+    _id(),
+    _text("channel"),
+    _text("method"),
+    _text("query"),
+    _text("content_type"),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    _time("received_at", null=False),
+)
+sa.Index("ix_hooks_received_at", hooks.c.received_at)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    _id(),
+    _text("kind"),
+    _id("reference", null=True),
+    _text("channel", None),
+    _text("reason"),
+    sa.Column("raw", Json),
+    _time("created_at", null=False),
+    _time("resolved_at"),
+)
+sa.Index("ix_dead_letters_created_at", dead_letters.c.created_at)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    _text("scope"),
+    _text("key"),
+    _text("fingerprint"),
+    sa.Column("status", sa.Integer),
+    sa.Column("answer", sa.LargeBinary),
+    _time("created_at", null=False),
+    sa.PrimaryKeyConstraint("scope", "key"),
+)
+sa.Index("ix_idempotency_created_at", idempotency.c.created_at)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    _id(),
+    _text("name"),
+    _text("role"),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False, unique=True),
+    _time("created_at", null=False),
+    _time("revoked_at"),
+)
+
+visitors = sa.Table(
+    "visitors",
+    metadata,
+    _id(),
+    _id("channel_id"),
+    _text("external_id"),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False, unique=True),
+    _text("origin"),
+    sa.Column("context", Json),
+    _count("read_seq"),
+    _time("created_at", null=False),
+    _time("expires_at", null=False),
+)
+sa.Index("ix_visitors_channel_external", visitors.c.channel_id, visitors.c.external_id)

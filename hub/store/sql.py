@@ -1,0 +1,56 @@
+"""The few words of SQL in which the databases differ, so that no query is written twice."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.clock import Micros
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Unit = Callable[Concatenate[sa.Connection, P], T]
+"""A short synchronous function of SQL: all it writes is committed together, or nothing."""
+
+Batch = Callable[[sa.Connection, Sequence[Item]], Sequence[Result]]
+"""A unit written for many items at once: one result for each item, in their order."""
+
+
+class Store(Protocol):
+    """Where everything is kept. Any of these raises StoreUnavailable when the database cannot
+    be reached or written; nothing was stored then."""
+
+    async def each(self, batch: Batch[Item, Result], item: Item, *, urgent: bool = False) -> Result:
+        """Commit `item`, together with what else waits for the same batch. A result that is an
+        exception is raised. `urgent` goes before what is not."""
+        ...
+
+    async def write(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Commit one unit. Whoever is cancelled while waiting does not undo the commit."""
+        ...
+
+    async def read(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a unit that only reads."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def insert_new(conn: sa.Connection, table: sa.Table) -> Any:
+    """INSERT that skips rows whose key is already there."""
+    if conn.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def lease_now(conn: sa.Connection) -> Micros:
+    """Real time as all processes on this database share it, for leases."""
+    if conn.dialect.name == "postgresql":
+        micros = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
+        return int(conn.execute(sa.select(micros)).scalar_one())
+    return time.time_ns() // 1000
