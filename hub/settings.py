@@ -356,12 +356,19 @@ def _explain(
         names = list(_names(problem["loc"], raw))
         full = ".".join([prefix, *names] if prefix else names)
         text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        if problem["type"] == "missing":
-            text = "is required"
-        elif problem["type"] == "extra_forbidden":
+        if problem["type"] == "extra_forbidden":
             text = "is not a setting" + _suggest(names, model)
+        text = _PLAINER.get(problem["type"], text)
         lines.setdefault(full or "settings", text[:1].lower() + text[1:])
     return [f"{name}: {text}" for name, text in lines.items()]
+
+
+_PLAINER = {
+    "missing": "is required",
+    "model_type": "should be a table",
+    "dict_type": "should be a table",
+    "string_type": "should be text in quotes",
+}
 
 
 def _names(loc: tuple[int | str, ...], raw: Any) -> Iterator[str]:
