@@ -1,0 +1,324 @@
+"""The `onethread` command.
+
+Each command imports what it needs when it runs, so that `--help` is instant. Whatever goes wrong
+is one readable line on standard error: exit 2 for a wrong call, 1 for a failure.
+"""
+
+import errno
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from hub import __version__
+from hub.errors import HubError
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
+
+T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+ROLES = ("admin", "supervisor", "agent")
+EXAMPLE = Path(__file__).with_name("example.toml")
+
+
+def _debug(command: Command) -> Command:
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Log in detail, and show the traceback of an error.",
+    )(command)
+
+
+def _note_debug(context: click.Context, _parameter: click.Parameter, on: bool) -> None:
+    if on:
+        context.find_root().meta["debug"] = True
+
+
+def _config(command: Command) -> Command:
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="The settings file. Default: ./onethread.toml",
+    )(command)
+
+
+_port = click.IntRange(0, 65535)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="onethread")
+@_debug
+def cli() -> None:
+    """Every customer, one thread: conversations of all channels, dialogs and a shared inbox."""
+
+
+@cli.command()
+@click.option("--port", type=_port, default=8080, show_default=True, metavar="N")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep the demo's data here. Default: a temporary folder.",
+)
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@_debug
+def demo(port: int, data: Path | None, no_browser: bool) -> None:
+    """Try it without accounts: phones and thread on one page."""
+    from hub import app
+
+    _configure_log("warning")
+    _listen(app.demo(data, port, not no_browser), "127.0.0.1", port)
+
+
+@cli.command()
+@_config
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="H")
+@click.option("--port", type=_port, default=8080, show_default=True, metavar="N")
+@click.option("--no-worker", is_flag=True, help="Serve the web alone; workers run elsewhere.")
+@_debug
+def serve(config: Path | None, host: str, port: int, no_worker: bool) -> None:
+    """Serve the web and handle conversations, in one process."""
+    settings = _load(config)
+    if no_worker:
+        _refuse_on_sqlite(settings, "serve --no-worker")
+    from hub import app
+
+    def ready(url: str) -> None:
+        click.echo(f"Onethread is ready at {url}")
+
+    running = app.serve(settings, host, port, worker=not no_worker, ready=ready)
+    _listen(running, host, port, settings)
+
+
+@cli.command()
+@_config
+@_debug
+def worker(config: Path | None) -> None:
+    """Handle conversations without serving the web (PostgreSQL only)."""
+    settings = _load(config)
+    _refuse_on_sqlite(settings, "worker")
+    from hub import app
+
+    _run(app.run_worker(settings), settings)
+
+
+@cli.command()
+@_debug
+def init() -> None:
+    """Write a commented onethread.toml and a .env with fresh secrets."""
+    from hub.settings import CONFIG_NAME
+
+    config, dotenv = Path(CONFIG_NAME), Path(".env")
+    for path in (config, dotenv):
+        if path.exists() or path.is_symlink():
+            _fail(f"{path}: is already here and is never overwritten; nothing was written")
+    _write_new(dotenv, _fresh_secrets(), 0o600)
+    _write_new(config, EXAMPLE.read_text("utf-8"), 0o644)
+    click.echo(f"Wrote {config} and {dotenv}. Next: edit them, then `onethread check`.")
+
+
+@cli.command()
+@_config
+@_debug
+def check(config: Path | None) -> None:
+    """Say what is wrong and what to mend, one line each."""
+    settings = _load(config)
+    from hub import app
+
+    findings = _run(app.check(settings), settings)
+    for finding in findings:
+        mark = click.style("ok  ", fg="green") if finding.ok else click.style("mend", fg="red")
+        click.echo(f"{mark}  {finding.name}: {finding.text}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+@cli.command()
+@_config
+@_debug
+def migrate(config: Path | None) -> None:
+    """Bring the database up to date; serve does so by itself."""
+    settings = _load(config)
+    from hub import app
+
+    click.echo(app.migrate(settings))
+
+
+@cli.command()
+@click.argument("dialog")
+@_config
+@_debug
+def talk(dialog: str, config: Path | None) -> None:
+    """Talk to one dialog here in the terminal."""
+    settings = _load(config)
+    from hub.testing.terminal import converse
+
+    _run(converse(dialog, settings.dialogs.modules), settings)
+
+
+@cli.group()
+def token() -> None:
+    """API tokens: stored hashed, shown once."""
+
+
+@token.command("create")
+@click.option("--name", required=True, metavar="N", help="What the token is for.")
+@click.option("--role", required=True, type=click.Choice(ROLES), help="What it may do.")
+@_config
+@_debug
+def create_token(name: str, role: str, config: Path | None) -> None:
+    """Create a token and print it, this once."""
+    settings = _load(config)
+    from hub import app
+
+    click.echo(_run(app.create_token(settings, name, role), settings))
+
+
+@token.command("list")
+@_config
+@_debug
+def list_tokens(config: Path | None) -> None:
+    """List the tokens, without their secrets."""
+    settings = _load(config)
+    from hub import app
+
+    for row in _run(app.list_tokens(settings), settings):
+        click.echo(row)
+
+
+@token.command("revoke")
+@click.argument("name")
+@_config
+@_debug
+def revoke_token(name: str, config: Path | None) -> None:
+    """Revoke the token called NAME; it stops working at once."""
+    settings = _load(config)
+    from hub import app
+
+    if not _run(app.revoke_token(settings, name), settings):
+        _fail(f"NAME: no valid token is called {name}")
+    click.echo(f"Revoked {name}.")
+
+
+def _load(config: Path | None) -> "Settings":
+    from hub.log import register_secrets
+    from hub.settings import load_settings, secret_values
+
+    settings = load_settings(config)
+    register_secrets(*secret_values(settings))
+    _configure_log(settings.hub.log_level)
+    return settings
+
+
+def _configure_log(level: str) -> None:
+    from hub.log import configure
+
+    context = click.get_current_context().find_root()
+    configure("debug" if context.meta.get("debug") else level)
+
+
+def _refuse_on_sqlite(settings: "Settings", command: str) -> None:
+    if settings.hub.on_sqlite:
+        _fail(
+            f"hub.database: `onethread {command}` shares the work between processes and needs"
+            " PostgreSQL; on SQLite one `onethread serve` does it all"
+        )
+
+
+def _run(work: Coroutine[Any, Any, T], settings: "Settings | None" = None) -> T:
+    import asyncio
+
+    with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
+        return runner.run(work)
+
+
+def _loop_factory(settings: "Settings | None") -> Callable[[], Any] | None:
+    if settings and not settings.hub.uvloop:
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _listen(
+    work: Coroutine[Any, Any, None], host: str, port: int, settings: "Settings | None" = None
+) -> None:
+    try:
+        _run(work, settings)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        if click.get_current_context().find_root().meta.get("debug"):
+            raise
+        _fail(f"--port: {host}:{port} is already in use; choose another with --port")
+
+
+def _fresh_secrets() -> str:
+    from secrets import token_urlsafe
+
+    return (
+        "# Secrets of this Onethread. Keep this file out of version control.\n"
+        f"ONETHREAD_SECRET_KEY={token_urlsafe(48)}\n"
+        f"META_VERIFY_TOKEN={token_urlsafe(24)}\n"
+    )
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    import os
+
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except OSError as error:
+        _fail(f"{path}: cannot be written ({error.strerror})")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _fail(text: str) -> NoReturn:
+    raise click.ClickException(text)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit. 130 is a stop by Ctrl-C that no command took for its end."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(arguments, prog_name="onethread", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "onethread"
+        click.echo(f"{path}: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        for line in _explain(error).splitlines():
+            click.echo(f"onethread: {line}", err=True)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> str:
+    """What to tell of an error. Foreign ones may quote contents, so only their type is told."""
+    if isinstance(error, HubError):
+        return str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}; run again with --debug to see where"
+
+
+if __name__ == "__main__":
+    main()
