@@ -79,7 +79,9 @@ class Limits:
     list rows means the channel has none. `window` is seconds after the customer's last message
     in which free text may be sent, None for always. `media` maps each kind that can be sent to
     its largest size in bytes; `captions` are the kinds that carry text. `pair_rate` is
-    (messages, seconds, burst) to one customer. `numbered_lists` renders what cannot be tapped.
+    (messages, seconds, burst) to one customer. Titles and descriptions count characters even
+    where the text counts bytes; ids count bytes. `mixed_buttons`: reply and url buttons may
+    stand together, up to `buttons` in all. `subjects`: a message may have a subject line.
     """
 
     text: int
@@ -94,6 +96,8 @@ class Limits:
     list_description: int = 72
     list_body: int = 1024
     url_buttons: int = 0
+    mixed_buttons: bool = False
+    subjects: bool = False
     media: Mapping[MediaKind, int] = field(default_factory=dict)
     media_count: int = 1
     captions: frozenset[MediaKind] = frozenset()

@@ -1,0 +1,148 @@
+"""Whatever is said, on whatever channel: every part can be sent, and nothing is lost."""
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.compose import compose
+from hub.connector import Limits
+from hub.message import Button, ContactCard, Media, MediaKind, Message, Place, clean_text
+from hub.split import MEASURES
+from tests.hub.test_split import SIGNS, SPACES, squeezed
+
+OFFICE = Place(latitude=23.8103, longitude=90.4125, name="Office", address="Gulshan 1, Dhaka")
+RIMA = ContactCard(name="Rima", phones=("+8801700000001", "+8801700000002"))
+KARIM = ContactCard(name="Karim", emails=("k@example.com",))
+MENU = tuple(Button(id=f"b{at}", title=f"Choice {at}") for at in (1, 2, 3))
+
+WORDS = st.lists(st.one_of(SIGNS, SIGNS, SPACES), max_size=60).map("".join) | st.text(max_size=80)
+BUTTONS = st.builds(
+    Button,
+    id=st.text(alphabet="abcঅ ", max_size=8),
+    title=st.text(max_size=6) | st.text(min_size=15, max_size=40),
+    url=st.sampled_from([None, None, None, "https://a.example/x"]),
+    description=st.just("") | st.text(max_size=30),
+)
+KINDS: tuple[MediaKind, ...] = ("image", "video", "audio", "file")
+MEDIA = st.builds(
+    Media,
+    kind=st.sampled_from(KINDS),
+    name=st.sampled_from(["", "a.pdf", "ছবি.jpg"]),
+    size=st.none() | st.integers(0, 100),
+    source_url=st.just("https://f.example/1"),
+)
+MESSAGES = st.builds(
+    Message.of,
+    WORDS,
+    media=st.lists(MEDIA, max_size=4).map(tuple),
+    buttons=st.lists(BUTTONS, max_size=6).map(tuple),
+    place=st.none() | st.just(OFFICE),
+    contacts=st.lists(st.sampled_from([RIMA, KARIM]), max_size=2).map(tuple),
+    subject=st.just("") | st.just("Subject"),
+)
+LIMITS = st.builds(
+    Limits,
+    text=st.integers(30, 400),
+    text_unit=st.sampled_from(["chars", "bytes", "utf16"]),
+    caption=st.integers(0, 200),
+    buttons=st.integers(0, 5),
+    button_title=st.integers(1, 25),
+    button_id=st.integers(1, 20),
+    button_body=st.integers(30, 200),
+    list_rows=st.integers(0, 6),
+    list_title=st.integers(1, 30),
+    list_description=st.integers(0, 80),
+    list_body=st.integers(30, 400),
+    url_buttons=st.integers(0, 3),
+    mixed_buttons=st.booleans(),
+    subjects=st.booleans(),
+    media=st.dictionaries(st.sampled_from(KINDS), st.integers(100, 200)),
+    media_count=st.integers(1, 3),
+    captions=st.frozensets(st.sampled_from(KINDS)),
+    places=st.booleans(),
+    contacts=st.booleans(),
+)
+
+
+def sendable(part: Message, limits: Limits) -> bool:
+    """Would a provider with these limits take this as one call?"""
+    measure = MEASURES[limits.text_unit]
+    titled = MEASURES["utf16" if limits.text_unit == "utf16" else "chars"]
+    if (part.place, part.contacts) != (None, ()):
+        able = limits.places if part.place else limits.contacts and len(part.contacts) == 1
+        return able and not (part.text or part.media or part.buttons)
+    if part.media:
+        fits = len(part.media) <= limits.media_count and not part.buttons
+        for item in part.media:
+            fits &= (item.size or 0) <= limits.media.get(item.kind, -1)
+            fits &= not part.text or item.kind in limits.captions
+        return fits and (not part.text or measure(part.text) <= limits.caption)
+    if not part.buttons:
+        return bool(part.text.strip()) and measure(part.text) <= limits.text
+    replies = [button for button in part.buttons if not button.url]
+    links = len(part.buttons) - len(replies)
+    alike = len({b.title.casefold() for b in replies}) < len(replies)
+    if alike or len({b.id for b in replies}) < len(replies) or links > limits.url_buttons:
+        return False
+    if any(not b.id.strip() or len(b.id.encode()) > limits.button_id for b in replies):
+        return False
+    small = all(titled(b.title) <= limits.button_title for b in part.buttons)
+    if small and not any(b.description for b in part.buttons):
+        native = len(part.buttons) <= (limits.buttons if replies else limits.url_buttons)
+        if native and (limits.mixed_buttons or not (replies and links)):
+            return bool(part.text.strip()) and measure(part.text) <= limits.button_body
+    rows = not links and len(replies) <= limits.list_rows and measure(part.text) <= limits.list_body
+    return (
+        rows
+        and bool(part.text.strip())
+        and all(titled(b.title) <= limits.list_title for b in replies)
+        and all(titled(b.description) <= limits.list_description for b in replies)
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(MESSAGES, LIMITS, st.sampled_from(["en", "bn"]))
+def test_every_part_is_sendable_and_nothing_is_lost(
+    message: Message, limits: Limits, language: str
+) -> None:
+    try:
+        parts = compose(message, limits, language=language)
+    except ValueError:
+        assert message.place is None
+        assert message.media + message.buttons + message.contacts == ()
+        assert (message.text + message.subject).strip() == ""
+        return
+
+    assert all(sendable(part, limits) for part in parts), [
+        p for p in parts if not sendable(p, limits)
+    ]
+    assert not any(part.buttons for part in parts[:-1])
+    told = squeezed("".join(part.text for part in parts))
+    assert squeezed(message.text) in told
+    shown = {button.id for part in parts for button in part.buttons}
+    for button in message.buttons:
+        title = squeezed(clean_text(button.title)) or squeezed(button.id)
+        assert button.id in shown or title in told
+        assert not button.url or button.id in shown or button.url in told
+    carried = [item for part in parts for item in part.media]
+    assert len(carried) + told.count("https://f.example/1") == len(message.media)
+    if message.place:
+        assert any(part.place for part in parts) or "maps.google.com/?q=23.8103,90.4125" in told
+    for card in message.contacts:
+        assert any(card in part.contacts for part in parts) or card.name in told
+
+
+@settings(max_examples=200, deadline=None)
+@given(WORDS, st.integers(20, 200))
+def test_plain_text_is_not_doubled(text: str, limit: int) -> None:
+    message = Message.of(text, buttons=MENU)
+
+    parts = compose(message, Limits(text=limit))
+
+    told = squeezed("".join(part.text for part in parts))
+    menu = "1.Choice12.Choice23.Choice3"
+    assert told == squeezed(message.text) + menu
+    assert re.fullmatch(
+        r"(?s).*1\. Choice 1\s+2\. Choice 2\s+3\. Choice 3", "\n".join(part.text for part in parts)
+    )
