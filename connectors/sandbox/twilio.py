@@ -1,0 +1,394 @@
+"""The stand-in for Twilio's Messages API; `python -m connectors.sandbox.twilio` serves it.
+
+Facts are from Twilio's documentation: Messages and Media resources, webhooks, opt-out, errors.
+"""
+
+import base64
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlencode, urlsplit
+from xml.etree import ElementTree
+
+from aiohttp import web
+
+from connectors.sandbox import control, standin, twilio_rules, twilio_wire
+from connectors.sandbox.calls import Call
+from connectors.sandbox.customer import CustomerMessage
+from connectors.sandbox.deliveries import Post
+from connectors.sandbox.faults import bare_number
+from connectors.sandbox.links import Link, Reason
+from connectors.sandbox.media import Media, vcard
+from connectors.sandbox.refusal import Refusal
+from connectors.sandbox.transcript import Item
+from connectors.sandbox.twilio_account import Account
+from connectors.sandbox.twilio_wire import Record
+
+WINDOW = 86_400.0
+URL_LIFE = 14_400.0
+PAGE, LONGEST_PAGE = 50, 1000
+
+
+class Sandbox(standin.Standin[Account]):
+    """Twilio's Messages API, its webhooks, and the customers' phones."""
+
+    account_model = Account
+    fault_codes: ClassVar[dict[int, int]] = {400: 21211, 401: 20003, 429: 20429, 500: 20500}
+
+    def __init__(self, *, now: Callable[[], float] = time.time, keep: int | None = None) -> None:
+        super().__init__(now=now, keep=keep)
+        self._keep = keep
+        self._records: dict[str, Record] = {}
+        self._opted_out: set[tuple[str, str]] = set()
+        self._open_until: dict[tuple[str, str], float] = {}
+        self._links: dict[str, tuple[str, float]] = {}
+
+    def add_provider_routes(self, router: web.UrlDispatcher) -> None:
+        base = f"/{twilio_wire.VERSION}/Accounts/{{ac:[^/.]+}}"
+        media = base + "/Messages/{sid}/Media/{me:[^/.]+}"
+        router.add_post(base + "/Messages.json", self.provider(self._messages))
+        router.add_get(base + "/Messages.json", self.provider(self._list))
+        router.add_get(base + "/Messages/{sid:[^/.]+}.json", self.provider(self._message))
+        router.add_get(media, self.provider(self._media))
+        router.add_delete(media, self.provider(self._delete_media))
+        router.add_get(base + ".json", self.provider(self._account_facts))
+        router.add_get("/cdn/{token}", self.provider(self._cdn))
+
+    def reset(self) -> None:
+        super().reset()
+        self._records.clear()
+        self._opted_out.clear()
+        self._open_until.clear()
+        self._links.clear()
+
+    def new_media_id(self) -> str:
+        return twilio_wire.new_sid("ME")
+
+    # The customer's side.
+
+    def hear(self, account: Account, phone: str, said: CustomerMessage) -> tuple[Item, Post | None]:
+        _check_can_say(account, said)
+        self._open_until[account.key, phone] = self.now() + WINDOW
+        files = self._files(account, said)
+        item = self.heard(account, phone, said, twilio_wire.new_sid("MM" if files else "SM"), None)
+        item.media = [
+            {"kind": file.kind, "mime": file.mime, "url": self.media_url(file), "id": file.id}
+            for file in files
+        ]
+        base = f"{self.base_url}/{twilio_wire.VERSION}/Accounts/{account.account_sid}/Messages"
+        urls = [(file, f"{base}/{item.external_id}/Media/{file.id}") for file in files]
+        quoted = self._records.get(said.quotes or "")
+        known = self.phone(phone)
+        form = twilio_wire.inbound_form(
+            account, item, said, known, urls, quoted.sender if quoted else None
+        )
+        item.text, item.external_id = form["Body"], form["MessageSid"]
+        word = self._opt_out_word(account, item)
+        if word is not None and account.advanced_opt_out:
+            form["OptOutType"] = word
+        self._remember(Record(item, account.account_sid, form["From"], account.number))
+        post = twilio_wire.make_post(account, item, account.hook_url, form)
+        post.answered = partial(self._take_answer, account, item)
+        return item, post
+
+    def _files(self, account: Account, said: CustomerMessage) -> list[Media]:
+        never = float("inf")
+        made = self.make_file(account, said, never)
+        files = [made] if made is not None else []
+        for card in said.contacts or ():
+            content = vcard(card.name, card.phones)
+            id = self.new_media_id()
+            files.append(Media(id, account.key, "vcard", "text/vcard", content, never))
+            self.media[id] = files[-1]
+        return files
+
+    def _opt_out_word(self, account: Account, item: Item) -> str | None:
+        if account.is_whatsapp or not account.opt_out:
+            return None
+        word = twilio_rules.opt_out_word(item.text)
+        stopped = (account.key, item.phone) in self._opted_out
+        # START and YES are ordinary words to those who never stopped.
+        return None if word == "START" and not stopped else word
+
+    def react(self, account: Account, item: Item) -> None:
+        """Twilio's own answer to STOP, START and HELP; the webhook goes out all the same."""
+        word = self._opt_out_word(account, item)
+        if word is None:
+            return
+        if word == "STOP":
+            self._opted_out.add((account.key, item.phone))
+        elif word == "START":
+            self._opted_out.discard((account.key, item.phone))
+        self._say(account, item, twilio_rules.REPLIES[word], by="provider")
+
+    def _take_answer(
+        self, account: Account, item: Item, status: int, mime: str, content: bytes
+    ) -> None:
+        """Send what the hook's answer says: TwiML messages, and any plain text too."""
+        if not 200 <= status < 300 or not content.strip():
+            return
+        if mime == "text/plain":
+            self._say(account, item, content.decode(errors="replace"), by="business")
+        elif mime.endswith("xml"):
+            try:
+                messages = ElementTree.fromstring(content).findall("Message")
+            except ElementTree.ParseError:
+                return
+            for message in messages:
+                text = message.findtext("Body") or message.text or ""
+                self._say(account, item, text.strip(), by="business")
+
+    def _say(self, account: Account, heard: Item, text: str, *, by: str) -> None:
+        said = Item(
+            account.key, heard.phone, "out", twilio_wire.new_sid("SM"), "text", self.now(), text
+        )
+        said.status, said.by = "delivered", by
+        self.transcript.add(said)
+        to = twilio_wire.customer_address(account, heard.phone, self.phone(heard.phone))
+        self._remember(Record(said, account.account_sid, account.number, to))
+
+    def receipt(self, account: Account, item: Item, status: str, error: int | None) -> Post:
+        record = self._records[item.external_id]
+        form = twilio_wire.receipt_form(account, record, status, error, self.now())
+        post = twilio_wire.make_post(account, item, record.callback, form)
+        post.kind, post.receipt = "receipt", status
+        return post
+
+    # The business's side.
+
+    async def _messages(self, request: web.Request, call: Call) -> web.Response:
+        raw = await request.read()
+        own = self._authorize(request, call)
+        form = parse_qs(raw.decode(errors="replace"), keep_blank_values=True)
+        call.body = {
+            name: values if name == "MediaUrl" else values[0] for name, values in form.items()
+        }
+        call.to = twilio_rules.first(form, "To")
+        callback = twilio_rules.first(form, "StatusCallback")
+        call.correlation = urlsplit(callback).query or None
+        phone, text = bare_number(call.to), twilio_rules.first(form, "Body")
+        account = _sender(own, form)
+        call.account = account.key
+        fault = await self.meet_fault(request, call, account, phone, text)
+        twilio_rules.check_message(form, whatsapp=account.is_whatsapp)
+        phone = self._phone_meant(call.to)
+        steps = self._check_recipient(account, phone, twilio_rules.first(form, "From"))
+        urls = form.get("MediaUrl", [])[: 1 if account.is_whatsapp else None]
+        sid = twilio_wire.new_sid("MM" if urls else "SM")
+        item = Item(account.key, phone, "out", sid, "text", self.now(), text)
+        if urls:
+            item.kind = "media"
+            item.media = [{"kind": "media", "mime": None, "url": url, "id": None} for url in urls]
+        item.correlation = call.correlation
+        service = twilio_rules.first(form, "MessagingServiceSid") or None
+        sender = twilio_rules.first(form, "From") or account.number
+        record = Record(item, account.account_sid, sender, call.to, service, callback)
+        self._remember(record)
+        answer = control.json_response(record.resource(), 201)
+        links = _links(account, item)
+        return await self.conclude(request, call, account, item, steps, answer, fault, links)
+
+    def _authorize(self, request: web.Request, call: Call) -> list[Account]:
+        """The senders of the path's account, if its Basic login fits. Raises `Refusal`."""
+        scheme, _, login = request.headers.get("Authorization", "").partition(" ")
+        sid = request.match_info["ac"]
+        own = [
+            account
+            for account in self.accounts.values()
+            if account.account_sid == sid
+            and scheme == "Basic"
+            and hmac.compare_digest(_login(account), login.encode())
+        ]
+        if not own:
+            raise Refusal(20003)
+        call.account = own[0].key
+        return own
+
+    def _phone_meant(self, to: str) -> str:
+        id = to.removeprefix("whatsapp:")
+        numbers = (number for number, known in self.phones.items() if known.user_id == id)
+        return next(numbers, bare_number(to))
+
+    def _check_recipient(self, account: Account, phone: str, sender: str) -> list[standin.Step]:
+        """What becomes of the message on its way. Raises `Refusal` when it does not set out."""
+        if (account.key, phone) in self._opted_out:
+            raise Refusal(21610)
+        known = self.phone(phone)
+        if known.fails_with is not None:
+            if known.at_once:
+                raise Refusal(known.fails_with)
+            if known.fails_with in twilio_rules.UNDELIVERED:
+                return [("sent", None), ("undelivered", known.fails_with)]
+            return [("failed", known.fails_with)]
+        if account.is_whatsapp and self._open_until.get((account.key, phone), 0) <= self.now():
+            return [("failed", 63016)]
+        if sender == twilio_rules.TEST_SENDER != account.number:
+            return []
+        return [(status, None) for status in account.receipts]
+
+    def _remember(self, record: Record) -> None:
+        self._records[record.item.external_id] = record
+        if self._keep is not None and len(self._records) > self._keep:
+            del self._records[next(iter(self._records))]
+
+    def refuse(self, refusal: Refusal) -> web.Response:
+        message = twilio_rules.MESSAGES.get(refusal.code, "The message could not be sent")
+        status = refusal.status or twilio_rules.STATUSES.get(refusal.code, 400)
+        error = {
+            "code": refusal.code,
+            "message": f"{message}: {refusal.details}" if refusal.details else message,
+            "more_info": f"https://www.twilio.com/docs/errors/{refusal.code}",
+            "status": status,
+        }
+        answer = control.json_response(error, status)
+        if refusal.retry_after is not None:
+            answer.headers["Retry-After"] = f"{refusal.retry_after:g}"
+        return answer
+
+    def link_code(self, item: Item, reason: Reason) -> int:
+        if reason == "size":
+            return 30019
+        return 63019 if item.account.startswith("whatsapp:") else 11200
+
+    # Looking up messages, media and the account.
+
+    async def _list(self, request: web.Request, call: Call) -> web.Response:
+        self._authorize(request, call)
+        sid, query = request.match_info["ac"], dict(request.query)
+        call.body = dict(query)
+        try:
+            size = min(max(1, int(query.pop("PageSize", PAGE))), LONGEST_PAGE)
+            page = max(0, int(query.pop("Page", 0)))
+            found = [
+                record
+                for record in reversed(self._records.values())
+                if record.account_sid == sid and _fits(record, query)
+            ]
+        except ValueError:
+            raise Refusal(20001) from None
+        more = len(found) > (page + 1) * size
+        rest = urlencode({**query, "PageSize": size, "Page": page + 1})
+        messages = [record.resource() for record in found[page * size : (page + 1) * size]]
+        content = {
+            "messages": messages,
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{request.path}?{rest}" if more else None,
+            "uri": request.path_qs,
+        }
+        return control.json_response(content)
+
+    async def _message(self, request: web.Request, call: Call) -> web.Response:
+        self._authorize(request, call)
+        record = self._records.get(request.match_info["sid"])
+        if record is None or record.account_sid != request.match_info["ac"]:
+            raise Refusal(20404)
+        call.external_id = record.item.external_id
+        return control.json_response(record.resource())
+
+    async def _media(self, request: web.Request, call: Call) -> web.Response:
+        own = self._authorize(request, call)
+        file = self._own_media(own, request)
+        call.external_id = file.id
+        await self.meet_media_fault(request, call, own[0])
+        token = secrets.token_urlsafe(24)
+        self._links[token] = (file.id, self.now() + URL_LIFE)
+        return web.Response(status=302, headers={"Location": f"{self.base_url}/cdn/{token}"})
+
+    async def _delete_media(self, request: web.Request, call: Call) -> web.Response:
+        file = self._own_media(self._authorize(request, call), request)
+        del self.media[file.id]
+        return web.Response(status=204)
+
+    def _own_media(self, own: list[Account], request: web.Request) -> Media:
+        file = self.media.get(request.match_info["me"])
+        if file is None or file.account not in {account.key for account in own}:
+            raise Refusal(20404)
+        return file
+
+    async def _cdn(self, request: web.Request, call: Call) -> web.Response:
+        id, until = self._links.get(request.match_info["token"], ("", 0.0))
+        file = self.media.get(id)
+        if file is None or until <= self.now():
+            return web.Response(status=403, text="Request has expired")
+        call.account, call.external_id = file.account, file.id
+        return web.Response(body=file.content, headers={"Content-Type": file.mime})
+
+    async def _account_facts(self, request: web.Request, call: Call) -> web.Response:
+        own = self._authorize(request, call)[0]
+        facts: dict[str, Any] = {
+            "sid": own.account_sid,
+            "friendly_name": own.friendly_name,
+            "status": "active",
+            "type": "Full",
+            "uri": request.path,
+        }
+        return control.json_response(facts)
+
+
+def _login(account: Account) -> bytes:
+    return base64.b64encode(f"{account.account_sid}:{account.auth_token}".encode())
+
+
+def _sender(own: list[Account], form: twilio_rules.Form) -> Account:
+    """The sender that `From` or `MessagingServiceSid` means. Raises `Refusal`."""
+    number = twilio_rules.first(form, "From")
+    service = twilio_rules.first(form, "MessagingServiceSid")
+    for account in own:
+        if account.number == number or (not number and service in account.names):
+            return account
+    if number == twilio_rules.TEST_SENDER:
+        return own[0]
+    if number:
+        raise Refusal(63007 if number.startswith("whatsapp:") else 21606, number)
+    raise Refusal(21701 if service else 21603)
+
+
+def _check_can_say(account: Account, said: CustomerMessage) -> None:
+    if said.batch:
+        raise control.ControlError("Twilio posts one message at a time")
+    if said.reaction is not None:
+        raise control.ControlError("Twilio does not pass on reactions")
+    if not account.is_whatsapp and (said.location or said.tap):
+        raise control.ControlError("SMS carries no locations, buttons or lists")
+
+
+def _links(account: Account, item: Item) -> list[Link]:
+    limit = twilio_rules.media_limit
+    if account.is_whatsapp:
+        limit = twilio_rules.whatsapp_media_limit
+    return [Link(shown, shown["url"], frozenset(), limit) for shown in item.media]
+
+
+def _fits(record: Record, query: dict[str, str]) -> bool:
+    """Whether a message is one the list asks for; days and times are UTC."""
+    if "To" in query and record.recipient != query["To"]:
+        return False
+    if "From" in query and record.sender != query["From"]:
+        return False
+    sent = datetime.fromtimestamp(record.item.at, UTC)
+    for name, asked in query.items():
+        if not name.startswith("DateSent"):
+            continue
+        is_day = len(asked) == 10
+        # Whole days are compared as days; Twilio's > and < include the value itself.
+        limit = datetime.fromisoformat(asked)
+        limit = limit if limit.tzinfo else limit.replace(tzinfo=UTC)
+        moment = sent.replace(hour=0, minute=0, second=0, microsecond=0) if is_day else sent
+        if name == "DateSent>" and moment < limit:
+            return False
+        if name == "DateSent<" and moment > limit:
+            return False
+        if name == "DateSent" and sent.date() != limit.date():
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    from connectors.sandbox.alone import serve
+
+    serve(Sandbox)
