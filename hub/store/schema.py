@@ -192,6 +192,7 @@ messages = sa.Table(
     # The outbox: 0 an attempt was made, 1 a reply, 2 a push; NULL once in a final state.
     sa.Column("lane", sa.SmallInteger),
     _count("attempt"),
+    _count("unknowns"),
     _time("due_at"),
     _time("sending_at"),
     _time("expires_at"),

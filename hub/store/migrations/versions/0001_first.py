@@ -239,6 +239,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=True),
         sa.Column("lane", sa.SmallInteger(), nullable=True),
         sa.Column("attempt", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("unknowns", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("sending_at", sa.BigInteger(), nullable=True),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),

@@ -1,0 +1,282 @@
+"""Intake's unit: everything one webhook brought is stored together, once.
+
+Set-based: one call stores the hooks of many requests with a fixed number of statements.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub.clock import Micros, new_id
+from hub.message import Inbound, Receipt
+from hub.signal import Signal
+from hub.store import identities
+from hub.store.identities import Person
+from hub.store.receipts import apply_receipts
+from hub.store.schema import (
+    addresses,
+    cases,
+    changes,
+    conversations,
+    dead_letters,
+    hooks,
+    media,
+    messages,
+)
+from hub.store.signals import apply_signal
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One inbound message on its way in: `row` holds the columns that are known beforehand."""
+
+    channel_id: bytes
+    inbound: Inbound
+    row: Row
+    may_join: bool = True
+
+
+@dataclass(slots=True)
+class Acceptance:
+    """What one webhook brought."""
+
+    at: Micros
+    arrivals: list[Arrival] = field(default_factory=list)
+    receipts: list[tuple[bytes, Receipt]] = field(default_factory=list)
+    signals: list[tuple[bytes, Signal]] = field(default_factory=list)
+    dead: list[Row] = field(default_factory=list)
+    hook: Row | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    id: bytes
+    seq: int
+    conversation_id: bytes
+    new: bool
+
+
+@dataclass(slots=True)
+class Accepted:
+    """What became of it. `turns` are conversations with something to handle, `sends` addresses
+    whose outbox may go on; `stored` is in the order of the arrivals."""
+
+    stored: list[StoredMessage] = field(default_factory=list)
+    turns: set[bytes] = field(default_factory=set)
+    sends: set[bytes] = field(default_factory=set)
+    fetches: bool = False
+
+
+def accept(conn: sa.Connection, items: Sequence[Acceptance]) -> list[Accepted]:
+    """Store many webhooks. A redelivered message changes nothing and answers as the first."""
+    results = [Accepted() for _ in items]
+    arrivals = [(item, result) for item, result in zip(items, results, strict=True)]
+    if any(item.arrivals for item in items):
+        _store_arrivals(conn, arrivals)
+    receipts = [(c, r, item.at) for item in items for c, r in item.receipts]
+    if receipts:
+        woken = apply_receipts(conn, receipts)
+        for item, result in arrivals:
+            if item.receipts:
+                result.sends |= woken
+    for item, result in arrivals:
+        for channel_id, signal in item.signals:
+            result.turns |= apply_signal(conn, channel_id, signal, item.at)
+    if dead := [row for item in items for row in item.dead]:
+        conn.execute(dead_letters.insert(), dead)
+    if raw := [item.hook for item in items if item.hook]:
+        conn.execute(hooks.insert(), raw)
+    return results
+
+
+def _store_arrivals(conn: sa.Connection, pairs: list[tuple[Acceptance, Accepted]]) -> None:
+    arrivals = [arrival for item, _ in pairs for arrival in item.arrivals]
+    at = pairs[0][0].at
+    people = identities.resolve(conn, arrivals, at)
+    threads = _lock_threads(conn, people)
+    known = _known(conn, arrivals)
+    write = _Writes()
+    for item, result in pairs:
+        for arrival, person in ((a, people[_key(a)]) for a in item.arrivals):
+            key = (arrival.channel_id, arrival.inbound.dedupe_key)
+            stored = known.get(key)
+            if stored is None:
+                stored = _append(write, threads[person.conversation_id], arrival, person, item.at)
+                known[key] = StoredMessage(stored.id, stored.seq, stored.conversation_id, False)
+                if arrival.row["handled_at"] is None:
+                    result.turns.add(stored.conversation_id)
+                result.fetches |= bool(arrival.inbound.message.media)
+            result.stored.append(stored)
+    write.run(conn, threads)
+
+
+def _key(arrival: Arrival) -> tuple[bytes, str]:
+    return arrival.channel_id, arrival.inbound.group or arrival.inbound.sender
+
+
+class Thread:
+    """A conversation's row while messages are appended to it under its lock."""
+
+    __slots__ = ("changed", "id", "is_new", "row")
+
+    def __init__(self, id: bytes, row: Row, is_new: bool) -> None:
+        self.id = id
+        self.row = row
+        self.is_new = is_new
+        self.changed = False
+
+
+THREAD_COLUMNS = (
+    conversations.c.id,
+    conversations.c.next_seq,
+    conversations.c.status,
+    conversations.c.snoozed_until,
+    conversations.c.owner_kind,
+    conversations.c.unread,
+    conversations.c.case_id,
+    conversations.c.last_message_id,
+    conversations.c.last_message_at,
+    conversations.c.last_in_address_id,
+)
+LOCK_THREADS = (
+    sa.select(*THREAD_COLUMNS)
+    .where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(conversations.c.id)
+    .with_for_update()
+)
+
+
+def _lock_threads(
+    conn: sa.Connection, people: dict[tuple[bytes, str], Person]
+) -> dict[bytes, Thread]:
+    threads: dict[bytes, Thread] = {}
+    existing: set[bytes] = set()
+    for person in people.values():
+        if person.new_conversation is not None:
+            row = {column.name: person.new_conversation[column.name] for column in THREAD_COLUMNS}
+            threads[person.conversation_id] = Thread(person.conversation_id, row, True)
+        else:
+            existing.add(person.conversation_id)
+    if existing:
+        for found in conn.execute(LOCK_THREADS, {"ids": sorted(existing)}).mappings():
+            threads[found["id"]] = Thread(found["id"], dict(found), False)
+    return threads
+
+
+KNOWN = sa.select(
+    messages.c.dedupe_key, messages.c.id, messages.c.seq, messages.c.conversation_id
+).where(
+    messages.c.channel_id == sa.bindparam("channel"),
+    messages.c.direction == "in",
+    messages.c.dedupe_key.in_(sa.bindparam("keys", expanding=True)),
+)
+
+
+def _known(conn: sa.Connection, arrivals: list[Arrival]) -> dict[tuple[bytes, str], StoredMessage]:
+    keys: dict[bytes, set[str]] = {}
+    for arrival in arrivals:
+        keys.setdefault(arrival.channel_id, set()).add(arrival.inbound.dedupe_key)
+    known: dict[tuple[bytes, str], StoredMessage] = {}
+    for channel_id, wanted in keys.items():
+        rows = conn.execute(KNOWN, {"channel": channel_id, "keys": list(wanted)})
+        for key, id, seq, conversation_id in rows:
+            known[channel_id, key] = StoredMessage(id, seq, conversation_id, False)
+    return known
+
+
+def _append(
+    write: "_Writes", thread: Thread, arrival: Arrival, person: Person, at: Micros
+) -> StoredMessage:
+    """Give the message its place in the thread; the rows are written by `_Writes.run`."""
+    row, state = arrival.row, thread.row
+    row["conversation_id"] = thread.id
+    row["address_id"] = person.address_id
+    row["seq"] = seq = state["next_seq"]
+    quiet = person.is_group or state["owner_kind"] != "bot"
+    row["handled_at"] = at if quiet else None
+    state["next_seq"] = seq + 1
+    state["unread"] += 1
+    state["last_message_id"] = row["id"]
+    state["last_message_at"] = at
+    state["last_in_address_id"] = person.address_id
+    if state["status"] != "open" or state["case_id"] is None:
+        if state["status"] == "resolved" or state["case_id"] is None:
+            state["case_id"] = new_id()
+            write.cases.append(
+                {"id": state["case_id"], "conversation_id": thread.id, "opened_at": at}
+            )
+        state["status"] = "open"
+        state["snoozed_until"] = None
+    thread.changed = True
+    write.messages.append(row)
+    write.seen[person.address_id] = at
+    write.changes.append(
+        {"conversation_id": thread.id, "kind": "message", "message_id": row["id"], "at": at}
+    )
+    for item, attachment in enumerate(arrival.inbound.message.media):
+        if attachment.state == "pending":
+            write.media.append(
+                {
+                    "id": new_id(),
+                    "message_id": row["id"],
+                    "item": item,
+                    "channel_id": arrival.channel_id,
+                    "media": attachment.model_dump(mode="json", exclude_defaults=True),
+                    "state": "pending",
+                    "due_at": at,
+                    "created_at": at,
+                }
+            )
+    return StoredMessage(row["id"], seq, thread.id, True)
+
+
+UPDATE_THREAD = (
+    conversations.update()
+    .where(conversations.c.id == sa.bindparam("row_id"))
+    .values(
+        {
+            column.name: sa.bindparam("new_" + column.name)
+            for column in THREAD_COLUMNS
+            if column.name not in ("id", "owner_kind")
+        }
+    )
+)
+SEEN = (
+    addresses.update()
+    .where(addresses.c.id == sa.bindparam("row_id"))
+    .values(last_seen_at=sa.bindparam("seen"))
+)
+
+
+class _Writes:
+    """The rows of one group, written table by table."""
+
+    def __init__(self) -> None:
+        self.messages: list[Row] = []
+        self.changes: list[Row] = []
+        self.cases: list[Row] = []
+        self.media: list[Row] = []
+        self.seen: dict[bytes, Micros] = {}
+
+    def run(self, conn: sa.Connection, threads: dict[bytes, Thread]) -> None:
+        changed = [
+            {"row_id": t.id} | {"new_" + name: value for name, value in t.row.items()}
+            for t in threads.values()
+            if t.changed
+        ]
+        if changed:
+            conn.execute(UPDATE_THREAD, changed)
+        for table, rows in (
+            (cases, self.cases),
+            (messages, self.messages),
+            (changes, self.changes),
+            (media, self.media),
+        ):
+            if rows:
+                conn.execute(table.insert(), rows)
+        if self.seen:
+            conn.execute(SEEN, [{"row_id": id, "seen": at} for id, at in self.seen.items()])

@@ -1,0 +1,246 @@
+"""Claims: a conversation is leased together with its first event and all a turn needs.
+
+A claim bumps the fencing token; every later unit checks it under the row's lock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub.clock import Micros
+from hub.store.schema import (
+    addresses,
+    conversations,
+    customers,
+    journal,
+    messages,
+    runs,
+    timers,
+)
+from hub.store.sql import lease_now
+
+Row = dict[str, Any]
+Entries = list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`lease` in microseconds; `at` is the hub's clock, which decides what is due."""
+
+    conversation_id: bytes
+    lease: Micros
+    at: Micros
+
+
+@dataclass(slots=True)
+class Work:
+    """A claimed conversation: its row, its customer's, the first event and the current run.
+
+    Exactly one of `message` and `timer` is set. `backlog` counts further unhandled messages;
+    `claims` counts the claims since an event was last committed, this one included.
+    """
+
+    conversation: Row
+    token: int
+    message: Row | None = None
+    timer: Row | None = None
+    address: Row | None = None
+    run: Row | None = None
+    journal: Entries = field(default_factory=list)
+    backlog: int = 0
+
+    @property
+    def id(self) -> bytes:
+        return self.conversation["id"]  # type: ignore[no-any-return]  # a row holds Any
+
+    @property
+    def claims(self) -> int:
+        return self.conversation["claims"] + 1  # type: ignore[no-any-return]  # a row holds Any
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Someone else holds it until `until` (real time)."""
+
+    until: Micros
+
+
+Claimed = Work | Leased | None
+
+LOCK = (
+    sa.select(
+        conversations,
+        customers.c.name.label("customer_name"),
+        customers.c.language.label("customer_language"),
+        customers.c.timezone.label("customer_timezone"),
+        customers.c.traits.label("customer_traits"),
+        customers.c.kind.label("customer_kind"),
+    )
+    .join(customers, customers.c.id == conversations.c.customer_id)
+    .where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(conversations.c.id)
+    .with_for_update(of=conversations)
+)
+_first = (
+    sa.select(
+        messages.c.conversation_id.label("owner"),
+        sa.func.min(messages.c.seq).label("seq"),
+        sa.func.count().label("waiting"),
+    )
+    .where(
+        messages.c.handled_at.is_(None),
+        messages.c.conversation_id.in_(sa.bindparam("ids", expanding=True)),
+    )
+    .group_by(messages.c.conversation_id)
+    .subquery()
+)
+FIRST_EVENTS = (
+    sa.select(
+        messages.c.id,
+        messages.c.conversation_id,
+        messages.c.seq,
+        messages.c.kind,
+        messages.c.text,
+        messages.c.content,
+        messages.c.address_id,
+        messages.c.channel_id,
+        messages.c.external_id,
+        addresses.c.external_id.label("sender"),
+        _first.c.waiting,
+    )
+    .join(
+        _first,
+        sa.and_(messages.c.conversation_id == _first.c.owner, messages.c.seq == _first.c.seq),
+    )
+    .join(addresses, addresses.c.id == messages.c.address_id)
+)
+DUE_TIMERS = (
+    sa.select(timers)
+    .where(
+        timers.c.conversation_id.in_(sa.bindparam("ids", expanding=True)),
+        timers.c.due_at <= sa.bindparam("at"),
+    )
+    .order_by(timers.c.due_at)
+)
+RUNS = sa.select(runs).where(runs.c.id.in_(sa.bindparam("ids", expanding=True)))
+JOURNALS = (
+    sa.select(journal)
+    .where(journal.c.run_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(journal.c.run_id, journal.c.step)
+)
+ADDRESSES = sa.select(addresses.c.id, addresses.c.channel_id, addresses.c.external_id).where(
+    addresses.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+TAKE = (
+    conversations.update()
+    .where(conversations.c.id == sa.bindparam("row_id"))
+    .values(
+        lease_token=sa.bindparam("token"),
+        lease_until=sa.bindparam("until"),
+        claims=conversations.c.claims + 1,
+    )
+)
+
+
+def claim(conn: sa.Connection, items: Sequence[Claim]) -> list[Claimed]:
+    """Lease each conversation that has an event; None where there is nothing to handle."""
+    now = lease_now(conn)
+    ids = list({item.conversation_id for item in items})
+    rows = {row["id"]: dict(row) for row in conn.execute(LOCK, {"ids": ids}).mappings()}
+    free = [id for id, row in rows.items() if row["lease_until"] <= now]
+    work = _load(conn, {id: rows[id] for id in free}, items[0].at) if free else {}
+    lease = {item.conversation_id: item.lease for item in items}
+    if work:
+        conn.execute(
+            TAKE,
+            [{"row_id": id, "token": w.token, "until": now + lease[id]} for id, w in work.items()],
+        )
+    result: list[Claimed] = []
+    for item in items:
+        row = rows.get(item.conversation_id)
+        if row is not None and row["lease_until"] > now:
+            result.append(Leased(row["lease_until"]))
+        else:  # a conversation asked for twice in one group is handed out once
+            result.append(work.pop(item.conversation_id, None))
+    return result
+
+
+def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes, Work]:
+    work: dict[bytes, Work] = {}
+    ids = list(rows)
+    for event in conn.execute(FIRST_EVENTS, {"ids": ids}).mappings():
+        row = rows[event["conversation_id"]]
+        work[row["id"]] = Work(
+            row,
+            row["lease_token"] + 1,
+            message=dict(event),
+            backlog=event["waiting"] - 1,
+            address={
+                "id": event["address_id"],
+                "channel_id": event["channel_id"],
+                "external_id": event["sender"],
+            },
+        )
+    for timer in conn.execute(DUE_TIMERS, {"ids": ids, "at": at}).mappings():
+        row = rows[timer["conversation_id"]]
+        if row["id"] not in work:
+            work[row["id"]] = Work(row, row["lease_token"] + 1, timer=dict(timer))
+    _load_runs(conn, work)
+    return work
+
+
+def _load_runs(conn: sa.Connection, work: dict[bytes, Work]) -> None:
+    current = {w.conversation["run_id"]: w for w in work.values() if w.conversation["run_id"]}
+    if current:
+        for run in conn.execute(RUNS, {"ids": list(current)}).mappings():
+            current[run["id"]].run = dict(run)
+    # A run is named by the message that opened it, so that a turn that died in its first event
+    # finds the calls it had recorded.
+    journals = dict(current)
+    for w in work.values():
+        if w.message and not w.run and w.claims > 1:
+            journals[w.message["id"]] = w
+    if journals:
+        for row in conn.execute(JOURNALS, {"ids": list(journals)}).mappings():
+            journals[row["run_id"]].journal += row["entries"]
+    timed = {w.run["address_id"]: w for w in work.values() if w.timer and w.run}
+    if timed:
+        for address in conn.execute(ADDRESSES, {"ids": list(timed)}).mappings():
+            for w in work.values():
+                if w.timer and w.run and w.run["address_id"] == address["id"]:
+                    w.address = dict(address)
+
+
+RENEW = (
+    conversations.update()
+    .where(
+        conversations.c.id == sa.bindparam("row_id"),
+        conversations.c.lease_token == sa.bindparam("held"),
+    )
+    .values(lease_until=sa.bindparam("until"))
+)
+
+
+def renew(conn: sa.Connection, conversation_id: bytes, token: int, lease: Micros) -> bool:
+    """Prolong a lease. False when it is lost."""
+    row = {"row_id": conversation_id, "held": token, "until": lease_now(conn) + lease}
+    return conn.execute(RENEW, row).rowcount == 1
+
+
+def release(conn: sa.Connection, conversation_id: bytes, token: int, *, forget: bool) -> None:
+    """Give a lease back with its event unhandled; `forget`: this claim does not count."""
+    values: Row = {"lease_until": 0}
+    if forget:
+        values["claims"] = 0
+    conn.execute(
+        conversations.update()
+        .where(conversations.c.id == conversation_id, conversations.c.lease_token == token)
+        .values(values)
+    )
+
+
+def read_journal(conn: sa.Connection, run_id: bytes) -> Entries:
+    rows = conn.execute(JOURNALS, {"ids": [run_id]}).mappings()
+    return [entry for row in rows for entry in row["entries"]]

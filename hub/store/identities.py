@@ -1,0 +1,239 @@
+"""Who wrote: the address, then a proven alias, else a new customer.
+
+A customer, her one conversation and the address are created here; joining by alias happens for
+a NEW address only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from hub.clock import Micros, new_id
+from hub.message import Alias, Inbound
+from hub.store.schema import addresses, aliases, conversations, customers
+from hub.store.sql import insert_new
+
+if TYPE_CHECKING:
+    from hub.store.accept import Arrival
+
+Row = dict[str, Any]
+AddressKey = tuple[bytes, str]
+
+
+@dataclass(slots=True)
+class Person:
+    """Whose message it is. `new_conversation` is its row when it was just created."""
+
+    address_id: bytes
+    customer_id: bytes
+    conversation_id: bytes
+    is_group: bool = False
+    new_conversation: Row | None = None
+
+
+FIND_ADDRESSES = (
+    sa.select(
+        addresses.c.external_id,
+        addresses.c.id,
+        addresses.c.customer_id,
+        addresses.c.conversation_id,
+        customers.c.kind,
+    )
+    .join(customers, customers.c.id == addresses.c.customer_id)
+    .where(
+        addresses.c.channel_id == sa.bindparam("channel"),
+        addresses.c.external_id.in_(sa.bindparam("ids", expanding=True)),
+    )
+)
+FIND_PROVEN = (
+    sa.select(aliases.c.kind, aliases.c.value, aliases.c.customer_id, conversations.c.id)
+    .join(conversations, conversations.c.customer_id == aliases.c.customer_id)
+    .where(
+        aliases.c.value.in_(sa.bindparam("values", expanding=True)),
+        aliases.c.verified_at.isnot(None),
+    )
+)
+
+
+def resolve(
+    conn: sa.Connection, arrivals: Sequence["Arrival"], at: Micros
+) -> dict[AddressKey, Person]:
+    """Find or create the person of every arrival, by (channel, sender or group)."""
+    people = _find_addresses(conn, arrivals)
+    unknown = [a for a in arrivals if (a.channel_id, _external_id(a.inbound)) not in people]
+    if not unknown:
+        return people
+    proven = _find_proven(conn, unknown)
+    rows = _NewRows()
+    for arrival in unknown:
+        key = (arrival.channel_id, _external_id(arrival.inbound))
+        if key not in people:
+            person = _join(people, proven, arrival) or rows.add_customer(arrival.inbound, at)
+            rows.add_address(person, arrival, people, proven, at)
+    rows.insert(conn)
+    return people
+
+
+def _external_id(inbound: Inbound) -> str:
+    return inbound.group or inbound.sender
+
+
+def _find_addresses(conn: sa.Connection, arrivals: Sequence["Arrival"]) -> dict[AddressKey, Person]:
+    wanted: dict[bytes, set[str]] = {}
+    for arrival in arrivals:
+        ids = wanted.setdefault(arrival.channel_id, set())
+        ids.add(_external_id(arrival.inbound))
+        if not arrival.inbound.group:
+            ids.update(arrival.inbound.also)
+    people: dict[AddressKey, Person] = {}
+    for channel_id, ids in wanted.items():
+        rows = conn.execute(FIND_ADDRESSES, {"channel": channel_id, "ids": list(ids)})
+        for external_id, id, customer_id, conversation_id, kind in rows:
+            people[channel_id, external_id] = Person(
+                id, customer_id, conversation_id, kind == "group"
+            )
+    return people
+
+
+def _proofs(arrival: "Arrival") -> list[Alias]:
+    if arrival.inbound.group or not arrival.may_join:
+        return []
+    return [alias for alias in arrival.inbound.aliases if alias.verified]
+
+
+def _find_proven(
+    conn: sa.Connection, arrivals: Sequence["Arrival"]
+) -> dict[tuple[str, str], Person]:
+    values = {alias.value for arrival in arrivals for alias in _proofs(arrival)}
+    if not values:
+        return {}
+    return {
+        (kind, value): Person(b"", customer_id, conversation_id)
+        for kind, value, customer_id, conversation_id in conn.execute(
+            FIND_PROVEN, {"values": list(values)}
+        )
+    }
+
+
+def _join(
+    people: dict[AddressKey, Person],
+    proven: dict[tuple[str, str], Person],
+    arrival: "Arrival",
+) -> Person | None:
+    """The known person this new address belongs to, if any is proven."""
+    if arrival.inbound.group:
+        return None
+    for external_id in arrival.inbound.also:
+        if person := people.get((arrival.channel_id, external_id)):
+            return person
+    for alias in _proofs(arrival):
+        if person := proven.get((alias.kind, alias.value)):
+            return person
+    return None
+
+
+class _NewRows:
+    def __init__(self) -> None:
+        self.customers: list[Row] = []
+        self.conversations: list[Row] = []
+        self.addresses: list[Row] = []
+        self.aliases: list[Row] = []
+
+    def add_customer(self, inbound: Inbound, at: Micros) -> Person:
+        customer_id, conversation_id = new_id(), new_id()
+        profile = inbound.profile
+        self.customers.append(
+            {
+                "id": customer_id,
+                "kind": "group" if inbound.group else "person",
+                "name": "" if inbound.group else profile.name,
+                "language": profile.language or None,
+                "timezone": profile.timezone or None,
+                "traits": profile.traits,
+                "created_at": at,
+            }
+        )
+        conversation = {
+            "id": conversation_id,
+            "customer_id": customer_id,
+            "status": "open",
+            "snoozed_until": None,
+            "owner_kind": "queue" if inbound.group else "bot",
+            "unread": 0,
+            "next_seq": 1,
+            "case_id": None,
+            "last_message_id": None,
+            "last_message_at": at,
+            "last_in_address_id": None,
+            "created_at": at,
+        }
+        self.conversations.append(conversation)
+        return Person(b"", customer_id, conversation_id, bool(inbound.group), conversation)
+
+    def add_address(
+        self,
+        owner: Person,
+        arrival: "Arrival",
+        people: dict[AddressKey, Person],
+        proven: dict[tuple[str, str], Person],
+        at: Micros,
+    ) -> None:
+        """Add the sender's address, and one for each other id seen with it, so that she is
+        known by either."""
+        inbound = arrival.inbound
+        ids = [_external_id(inbound)]
+        if not inbound.group:
+            ids += [i for i in inbound.also if (arrival.channel_id, i) not in people]
+        for external_id in ids:
+            person = Person(
+                new_id(),
+                owner.customer_id,
+                owner.conversation_id,
+                owner.is_group,
+                owner.new_conversation,
+            )
+            people[arrival.channel_id, external_id] = person
+            self.addresses.append(
+                {
+                    "id": person.address_id,
+                    "channel_id": arrival.channel_id,
+                    "external_id": external_id,
+                    "customer_id": owner.customer_id,
+                    "conversation_id": owner.conversation_id,
+                    "profile": _profile(inbound),
+                    "last_seen_at": at,
+                    "created_at": at,
+                }
+            )
+        if inbound.group:
+            return
+        for alias in inbound.aliases:
+            taken = (alias.kind, alias.value) in proven
+            verified = alias.verified and arrival.may_join and not taken
+            if verified:
+                proven[alias.kind, alias.value] = owner
+            self.aliases.append(
+                {
+                    "kind": alias.kind,
+                    "value": alias.value,
+                    "customer_id": owner.customer_id,
+                    "verified_at": at if verified else None,
+                    "created_at": at,
+                }
+            )
+
+    def insert(self, conn: sa.Connection) -> None:
+        if self.customers:
+            conn.execute(customers.insert(), self.customers)
+            conn.execute(conversations.insert(), self.conversations)
+        conn.execute(addresses.insert(), self.addresses)
+        if self.aliases:
+            conn.execute(insert_new(conn, aliases), self.aliases)
+
+
+def _profile(inbound: Inbound) -> Row | None:
+    profile = inbound.profile
+    known = {"name": profile.name, "username": profile.username}
+    return {name: value for name, value in known.items() if value} or None

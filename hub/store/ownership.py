@@ -1,0 +1,135 @@
+"""Who answers: taking over from the bot and giving back, each in one transaction.
+
+A take-over bumps the owner epoch, cancels the bot's rows that are not being sent and parks
+the run with its timers off; turn commits and sending commits check the epoch.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub.clock import Micros, new_id
+from hub.store.schema import changes, conversations, messages, runs, timers
+
+Row = dict[str, Any]
+
+
+def lock(conn: sa.Connection, conversation_id: bytes) -> Row:
+    """The conversation's row, locked. Raises KeyError."""
+    row = (
+        conn.execute(
+            sa.select(conversations).where(conversations.c.id == conversation_id).with_for_update()
+        )
+        .mappings()
+        .first()
+    )
+    if row is None:
+        raise KeyError(conversation_id)
+    return dict(row)
+
+
+def park(
+    conn: sa.Connection,
+    conversation_id: bytes,
+    *,
+    owner_kind: str,
+    owner_id: bytes | None,
+    owner_name: str | None,
+    at: Micros,
+    team: str | None = None,
+) -> int:
+    """Give the conversation to an agent or the queue. Returns the owner epoch, which is the old
+    one when nothing changed. Raises KeyError."""
+    row = lock(conn, conversation_id)
+    same = row["owner_kind"] == owner_kind and row["owner_id"] == owner_id
+    if same and (team is None or team == row["team"]):
+        return int(row["owner_epoch"])
+    epoch = row["owner_epoch"] + 1
+    conn.execute(
+        conversations.update()
+        .where(conversations.c.id == conversation_id)
+        .values(
+            owner_kind=owner_kind,
+            owner_id=owner_id,
+            owner_name=owner_name,
+            owner_epoch=epoch,
+            team=team if team is not None else row["team"],
+        )
+    )
+    if row["owner_kind"] == "bot":
+        silence_bot(conn, conversation_id, at)
+        conn.execute(
+            runs.update()
+            .where(runs.c.id == row["run_id"], runs.c.state.in_(("waiting", "running")))
+            .values(state="parked", updated_at=at)
+        )
+        conn.execute(timers.delete().where(timers.c.conversation_id == conversation_id))
+        conn.execute(
+            messages.update()
+            .where(messages.c.conversation_id == conversation_id, messages.c.handled_at.is_(None))
+            .values(handled_at=at)
+        )
+    conn.execute(changes.insert().values(conversation_id=conversation_id, kind="owner", at=at))
+    return int(epoch)
+
+
+def silence_bot(conn: sa.Connection, conversation_id: bytes, at: Micros) -> None:
+    """Cancel what of the bot is not being sent at this moment, retries included."""
+    cancelled = conn.execute(
+        messages.update()
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.author_kind == "bot",
+            messages.c.lane.isnot(None),
+            messages.c.state.in_(("queued", "held")),
+        )
+        .values(state="cancelled", lane=None, due_at=None, error_reason="an agent took over")
+        .returning(messages.c.id)
+    ).scalars()
+    rows = [
+        {"conversation_id": conversation_id, "kind": "receipt", "message_id": id, "at": at}
+        for id in cancelled
+    ]
+    if rows:
+        conn.execute(changes.insert(), rows)
+
+
+def give_back(conn: sa.Connection, conversation_id: bytes, *, resume: bool, at: Micros) -> bool:
+    """Give the conversation back to the bot. With `resume` a parked run asks its question again,
+    else it ends. True when the bot has something to do. Raises KeyError."""
+    row = lock(conn, conversation_id)
+    if row["owner_kind"] == "bot":
+        return False
+    run = conn.execute(
+        sa.select(runs.c.id, runs.c.step).where(
+            runs.c.id == row["run_id"], runs.c.state == "parked"
+        )
+    ).first()
+    again = run is not None and resume
+    conn.execute(
+        conversations.update()
+        .where(conversations.c.id == conversation_id)
+        .values(
+            owner_kind="bot",
+            owner_id=None,
+            owner_name=None,
+            owner_epoch=row["owner_epoch"] + 1,
+            run_id=row["run_id"] if again else None,
+        )
+    )
+    if run is not None:
+        state = {"state": "waiting"} if again else {"state": "cancelled", "reason": "given back"}
+        conn.execute(runs.update().where(runs.c.id == run.id).values(**state, updated_at=at))
+    if run is not None and again:
+        conn.execute(
+            timers.insert().values(
+                id=new_id(),
+                conversation_id=conversation_id,
+                run_id=run.id,
+                step=run.step,
+                kind="resume",
+                due_at=at,
+            )
+        )
+    conn.execute(changes.insert().values(conversation_id=conversation_id, kind="owner", at=at))
+    return again

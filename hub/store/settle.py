@@ -1,0 +1,203 @@
+"""What a provider call came to: the row's next state, and the lease given back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub.clock import Micros
+from hub.errors import LeaseLost, OutcomeUnknown, SendFailed
+from hub.message import Sent
+from hub.store.schema import addresses, channels, messages, receipts
+from hub.store.sends import MOVE, moved, note_changes
+from hub.store.state import advance
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The outcome of one attempt. `retry_at` is when a retried or unknown one is looked at
+    again; a final error has none."""
+
+    address_id: bytes
+    token: int
+    message_id: bytes
+    outcome: Sent | SendFailed
+    at: Micros
+    retry_at: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`again`: more waits for this address. `state` is the message's state now."""
+
+    state: str
+    again: bool
+
+
+LEASES = (
+    sa.select(addresses.c.id, addresses.c.lease_token)
+    .where(addresses.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(addresses.c.id)
+    .with_for_update()
+)
+ROWS = (
+    sa.select(
+        messages.c.id,
+        messages.c.conversation_id,
+        messages.c.channel_id,
+        messages.c.state,
+        messages.c.unknowns,
+        messages.c.external_id,
+        messages.c.expires_at,
+        messages.c.part_group,
+        messages.c.part_index,
+    )
+    .where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(messages.c.id)
+    .with_for_update()
+)
+WAITING = (
+    sa.select(messages.c.address_id)
+    .where(
+        messages.c.address_id.in_(sa.bindparam("ids", expanding=True)),
+        messages.c.lane.isnot(None),
+    )
+    .distinct()
+)
+EARLY_RECEIPTS = sa.select(
+    receipts.c.external_id,
+    receipts.c.status,
+    receipts.c.code,
+    receipts.c.error_class,
+    receipts.c.reason,
+).where(
+    receipts.c.channel_id == sa.bindparam("channel"),
+    receipts.c.external_id.in_(sa.bindparam("ids", expanding=True)),
+)
+CLAIM_RECEIPTS = (
+    receipts.update()
+    .where(
+        receipts.c.channel_id == sa.bindparam("of_channel"),
+        receipts.c.external_id == sa.bindparam("of_external"),
+        receipts.c.message_id.is_(None),
+    )
+    .values(message_id=sa.bindparam("to_message"))
+)
+GIVE_BACK = addresses.update().where(addresses.c.id == sa.bindparam("row_id")).values(lease_until=0)
+
+
+def settle(conn: sa.Connection, items: Sequence[Settlement]) -> list[Settled | LeaseLost]:
+    """Record outcomes and give the leases back. Where the lease was lost nothing is written: a
+    receipt or the next holder settles the row."""
+    held = dict(
+        row._tuple() for row in conn.execute(LEASES, {"ids": [i.address_id for i in items]})
+    )
+    kept = [item for item in items if held.get(item.address_id) == item.token]
+    if not kept:
+        return [LeaseLost("the address was claimed by another worker") for _ in items]
+    found = conn.execute(ROWS, {"ids": [item.message_id for item in kept]}).mappings()
+    rows = {row["id"]: dict(row) for row in found}
+    early = _early_receipts(conn, kept, rows)
+    writes = _Writes()
+    for item in kept:
+        writes.add(item, rows[item.message_id], early.get(item.message_id, ()))
+    if writes.moves:
+        conn.execute(MOVE, writes.moves)
+    conn.execute(GIVE_BACK, [{"row_id": item.address_id} for item in kept])
+    note_changes(conn, writes.changed, writes.failed)
+    _pause(conn, kept, rows)
+    waiting = set(conn.execute(WAITING, {"ids": [i.address_id for i in kept]}).scalars())
+    tokens = {item.address_id: item.token for item in kept}
+    return [
+        Settled(rows[item.message_id]["state"], item.address_id in waiting)
+        if tokens.get(item.address_id) == item.token
+        else LeaseLost("the address was claimed by another worker")
+        for item in items
+    ]
+
+
+def _early_receipts(
+    conn: sa.Connection, items: list[Settlement], rows: dict[bytes, Row]
+) -> dict[bytes, list[Row]]:
+    """Receipts that came before the send's answer did."""
+    sent: dict[bytes, dict[str, bytes]] = {}
+    for item in items:
+        if isinstance(item.outcome, Sent):
+            channel = rows[item.message_id]["channel_id"]
+            sent.setdefault(channel, {})[item.outcome.external_id] = item.message_id
+    early: dict[bytes, list[Row]] = {}
+    for channel_id, ids in sent.items():
+        params = {"channel": channel_id, "ids": list(ids)}
+        for receipt in conn.execute(EARLY_RECEIPTS, params).mappings():
+            early.setdefault(ids[receipt["external_id"]], []).append(dict(receipt))
+            conn.execute(
+                CLAIM_RECEIPTS,
+                {
+                    "of_channel": channel_id,
+                    "of_external": receipt["external_id"],
+                    "to_message": ids[receipt["external_id"]],
+                },
+            )
+    return early
+
+
+class _Writes:
+    def __init__(self) -> None:
+        self.moves: list[Row] = []
+        self.changed: list[tuple[Row, Micros]] = []
+        self.failed: list[tuple[Row, Micros]] = []
+
+    def add(self, item: Settlement, row: Row, early: Sequence[Row]) -> None:
+        outcome = item.outcome
+        if isinstance(outcome, Sent):
+            self._sent(item, row, outcome, early)
+        elif row["state"] not in ("sending", "unknown"):
+            return  # a receipt has settled it meanwhile: what it says outranks our doubt
+        elif isinstance(outcome, OutcomeUnknown):
+            unknowns = row["unknowns"] + 1
+            if unknowns > 1:
+                self._move(item, row, moved(row, "failed", error=outcome, unknowns=unknowns))
+                self.failed.append((row, item.at))
+            else:
+                due = item.retry_at
+                params = moved(row, "unknown", due=due, error=outcome, unknowns=unknowns)
+                self._move(item, row, params)
+        elif item.retry_at is not None:
+            self._move(item, row, moved(row, "queued", due=item.retry_at, error=outcome))
+        else:
+            self._move(item, row, moved(row, "failed", error=outcome))
+            self.failed.append((row, item.at))
+
+    def _sent(self, item: Settlement, row: Row, sent: Sent, early: Sequence[Row]) -> None:
+        state: Any = advance(row["state"], "sent") or row["state"]
+        reason: Row = {}
+        for receipt in early:
+            if later := advance(state, receipt["status"]):
+                state, reason = later, receipt if later == "failed" else {}
+        params = moved(row, state, external_id=sent.external_id, sent_at=item.at)
+        params["new_lane"] = None
+        if reason:
+            params["new_class"] = reason["error_class"]
+            params["new_code"] = reason["code"]
+            params["new_reason"] = reason["reason"]
+            self.failed.append((row, item.at))
+        self._move(item, row, params)
+
+    def _move(self, item: Settlement, row: Row, params: Row) -> None:
+        row["state"] = params["new_state"]
+        self.moves.append(params)
+        self.changed.append((row, item.at))
+
+
+def _pause(conn: sa.Connection, items: list[Settlement], rows: dict[bytes, Row]) -> None:
+    for item in items:
+        outcome = item.outcome
+        if isinstance(outcome, SendFailed) and outcome.pauses_channel:
+            conn.execute(
+                channels.update()
+                .where(channels.c.id == rows[item.message_id]["channel_id"])
+                .values(paused_reason=outcome.reason or "misconfigured")
+            )

@@ -1,0 +1,256 @@
+"""One handler for each signal: edits, unsends, reactions, opt-outs, number changes, echoes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub.clock import Micros, new_id
+from hub.signal import (
+    Echo,
+    Edit,
+    NumberChange,
+    OptOut,
+    Reaction,
+    ReadByCustomer,
+    Signal,
+    Typing,
+    Unsend,
+)
+from hub.store.ownership import park
+from hub.store.receipts import correlated
+from hub.store.schema import addresses, aliases, changes, conversations, messages
+from hub.store.sql import insert_new
+
+Row = dict[str, Any]
+
+
+def apply_signal(conn: sa.Connection, channel_id: bytes, signal: Signal, at: Micros) -> set[bytes]:
+    """Carry out one signal. One about a message or sender we do not know changes nothing.
+    Returns the conversations that have something to handle."""
+    handler = HANDLERS[type(signal)]
+    return handler(conn, channel_id, signal, at) or set()
+
+
+def _find(conn: sa.Connection, channel_id: bytes, external_id: str) -> Row | None:
+    found = (
+        conn.execute(
+            sa.select(messages.c.id, messages.c.conversation_id, messages.c.reactions).where(
+                messages.c.channel_id == channel_id,
+                messages.c.external_id == external_id,
+                messages.c.external_id.isnot(None),
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return dict(found) if found else None
+
+
+def _change(conn: sa.Connection, message: Row, values: Row, at: Micros) -> None:
+    conn.execute(messages.update().where(messages.c.id == message["id"]).values(values))
+    conn.execute(
+        changes.insert().values(
+            conversation_id=message["conversation_id"],
+            kind="edit",
+            message_id=message["id"],
+            at=at,
+        )
+    )
+
+
+def _edit(conn: sa.Connection, channel_id: bytes, signal: Edit, at: Micros) -> None:
+    if message := _find(conn, channel_id, signal.external_id):
+        values = {
+            "text": signal.message.text,
+            "kind": signal.message.kind,
+            "content": content_of(signal.message),
+            "edited_at": signal.at,
+        }
+        _change(conn, message, values, at)
+
+
+def _unsend(conn: sa.Connection, channel_id: bytes, signal: Unsend, at: Micros) -> None:
+    if message := _find(conn, channel_id, signal.external_id):
+        _change(conn, message, {"deleted_at": signal.at}, at)
+
+
+def _react(conn: sa.Connection, channel_id: bytes, signal: Reaction, at: Micros) -> None:
+    if message := _find(conn, channel_id, signal.external_id):
+        kept = [r for r in message["reactions"] or [] if r["by"] != "customer"]
+        if signal.emoji:
+            kept.append({"emoji": signal.emoji, "by": "customer"})
+        _change(conn, message, {"reactions": kept or None}, at)
+
+
+def _opt_out(conn: sa.Connection, channel_id: bytes, signal: OptOut, at: Micros) -> None:
+    row = conn.execute(
+        addresses.update()
+        .where(addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender)
+        .values(
+            opted_out_at=signal.at if signal.on else None,
+            opt_out_scope=signal.scope if signal.on else None,
+        )
+        .returning(addresses.c.conversation_id)
+    ).first()
+    if row:
+        conn.execute(changes.insert().values(conversation_id=row[0], kind="customer", at=at))
+
+
+def _read(conn: sa.Connection, channel_id: bytes, signal: ReadByCustomer, at: Micros) -> None:
+    address = conn.execute(
+        sa.select(addresses.c.id, addresses.c.conversation_id).where(
+            addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender
+        )
+    ).first()
+    if address is None:
+        return
+    upto = signal.at
+    if signal.external_id:
+        message = conn.execute(
+            sa.select(messages.c.created_at).where(
+                messages.c.channel_id == channel_id,
+                messages.c.external_id == signal.external_id,
+                messages.c.external_id.isnot(None),
+            )
+        ).scalar()
+        if message is None:
+            return
+        upto = message
+    read = conn.execute(
+        messages.update()
+        .where(
+            messages.c.conversation_id == address[1],
+            messages.c.address_id == address[0],
+            messages.c.direction == "out",
+            messages.c.state.in_(("sent", "delivered")),
+            messages.c.created_at <= upto,
+        )
+        .values(state="read")
+        .returning(messages.c.id)
+    ).scalars()
+    rows = [
+        {"conversation_id": address[1], "kind": "receipt", "message_id": id, "at": at}
+        for id in read
+    ]
+    if rows:
+        conn.execute(changes.insert(), rows)
+
+
+def _change_number(
+    conn: sa.Connection, channel_id: bytes, signal: NumberChange, at: Micros
+) -> None:
+    """Re-link: the new id becomes an address of the same customer, and the old one is blocked
+    since nothing reaches it any more."""
+    old = (
+        conn.execute(
+            sa.select(addresses).where(
+                addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender
+            )
+        )
+        .mappings()
+        .first()
+    )
+    if old is None or not signal.new_sender:
+        return
+    conn.execute(
+        insert_new(conn, addresses).values(
+            id=new_id(),
+            channel_id=channel_id,
+            external_id=signal.new_sender,
+            customer_id=old["customer_id"],
+            conversation_id=old["conversation_id"],
+            profile=old["profile"],
+            last_seen_at=old["last_seen_at"],
+            created_at=at,
+        )
+    )
+    conn.execute(addresses.update().where(addresses.c.id == old["id"]).values(blocked_at=signal.at))
+    for alias in signal.aliases:
+        conn.execute(
+            insert_new(conn, aliases).values(
+                kind=alias.kind,
+                value=alias.value,
+                customer_id=old["customer_id"],
+                verified_at=at if alias.verified else None,
+                created_at=at,
+            )
+        )
+    conn.execute(
+        changes.insert().values(conversation_id=old["conversation_id"], kind="customer", at=at)
+    )
+
+
+def _echo(conn: sa.Connection, channel_id: bytes, signal: Echo, at: Micros) -> None:
+    """A reply the business wrote elsewhere: shown in the thread, and it takes over as an
+    agent's reply does. One that is an echo of our own send is already here."""
+    if correlated(signal.correlation_id) or _find(conn, channel_id, signal.external_id):
+        return
+    address = conn.execute(
+        sa.select(addresses.c.id, addresses.c.conversation_id).where(
+            addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender
+        )
+    ).first()
+    if address is None:
+        return
+    address_id, conversation_id = address
+    park(conn, conversation_id, owner_kind="agent", owner_id=None, owner_name=None, at=at)
+    seq = conn.execute(
+        conversations.update()
+        .where(conversations.c.id == conversation_id)
+        .values(next_seq=conversations.c.next_seq + 1, last_message_at=at)
+        .returning(conversations.c.next_seq)
+    ).scalar_one()
+    message_id = new_id()
+    conn.execute(
+        messages.insert().values(
+            id=message_id,
+            conversation_id=conversation_id,
+            seq=seq - 1,
+            position=signal.at,
+            direction="out",
+            channel_id=channel_id,
+            address_id=address_id,
+            author_kind="agent",
+            kind=signal.message.kind,
+            text=signal.message.text,
+            content=content_of(signal.message),
+            external_id=signal.external_id,
+            dedupe_key=signal.external_id,
+            state="sent",
+            handled_at=at,
+            sent_at=signal.at,
+            created_at=at,
+        )
+    )
+    conn.execute(
+        conversations.update()
+        .where(conversations.c.id == conversation_id)
+        .values(last_message_id=message_id)
+    )
+    conn.execute(
+        changes.insert().values(
+            conversation_id=conversation_id, kind="message", message_id=message_id, at=at
+        )
+    )
+
+
+def _ignore(conn: sa.Connection, channel_id: bytes, signal: Typing, at: Micros) -> None:
+    """Typing is shown, never stored: intake hands it to the bus."""
+
+
+def content_of(message: Any) -> Row | None:
+    """What of a message has no column of its own."""
+    return message.model_dump(mode="json", exclude_defaults=True, exclude={"text", "kind"}) or None
+
+
+HANDLERS: dict[type[Signal], Callable[[sa.Connection, bytes, Any, Micros], set[bytes] | None]] = {
+    Edit: _edit,
+    Unsend: _unsend,
+    Reaction: _react,
+    OptOut: _opt_out,
+    ReadByCustomer: _read,
+    NumberChange: _change_number,
+    Echo: _echo,
+    Typing: _ignore,
+}
