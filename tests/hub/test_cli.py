@@ -1,0 +1,198 @@
+"""The command line as a user meets it: a process, its two streams and its exit code."""
+
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hub.cli import EXAMPLE
+from hub.settings import load_settings
+
+HEAVY = ("pydantic", "aiohttp", "sqlalchemy", "structlog", "orjson", "asyncio", "uvloop")
+COMMANDS = ("demo", "serve", "worker", "init", "check", "migrate", "talk", "token")
+POSTGRES = '[hub]\ndatabase = "postgresql://u@127.0.0.1:1/d"\n'
+
+
+def onethread(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ONETHREAD_")}
+    return subprocess.run(
+        [sys.executable, "-m", "hub.cli", *arguments],
+        cwd=folder,
+        env=kept | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, hub.cli\n"
+        "try: hub.cli.main(['--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        f"print('loaded:', [m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
+
+
+def test_version(tmp_path: Path) -> None:
+    done = onethread(tmp_path, "--version")
+    assert done.returncode == 0
+    assert re.fullmatch(r"onethread, version \d+\.\d+\.\d+\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["serve", "--prt", "1"], "onethread serve: No such option '--prt'"),
+        (["serve", "--port", "x"], "onethread serve: Invalid value for '--port'"),
+        (["serve", "--port", "70000"], "onethread serve: Invalid value for '--port'"),
+        (["serv"], "onethread: No such command 'serv'"),
+        (["talk"], "onethread talk: Missing argument 'DIALOG'"),
+        (["token", "create", "--role", "agent"], "onethread token create: Missing option '--name'"),
+        (
+            ["token", "create", "--name", "n", "--role", "boss"],
+            "onethread token create: Invalid value for '--role'",
+        ),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_2(
+    tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    done = onethread(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["token"]])
+def test_a_call_without_a_command_shows_the_help(tmp_path: Path, arguments: list[str]) -> None:
+    done = onethread(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "Commands:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve"],
+        ["worker"],
+        ["check"],
+        ["migrate"],
+        ["talk", "welcome"],
+        ["token", "list"],
+        ["token", "revoke", "x"],
+        ["token", "create", "--name", "n", "--role", "agent"],
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_1(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "onethread.toml").write_text(
+        '[channels.wa]\nkind = "whatsapp"\naccess_token = { env = "WA_TOKEN" }\n', "utf-8"
+    )
+    done = onethread(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "onethread: channels.wa.access_token: environment variable WA_TOKEN is not set\n"
+    )
+
+
+def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
+    done = onethread(tmp_path, "check", "--config", "other.toml")
+    assert done.returncode == 1
+    assert done.stderr == "onethread: other.toml: cannot be read (No such file or directory)\n"
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_debug_shows_the_traceback(tmp_path: Path, place: int) -> None:
+    arguments = ["check", "--config", "other.toml"]
+    arguments.insert(place, "--debug")
+    done = onethread(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "SettingsError: other.toml: cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["worker"], ["serve", "--no-worker"]])
+def test_sharing_the_work_is_refused_on_sqlite(tmp_path: Path, arguments: list[str]) -> None:
+    done = onethread(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"onethread: hub.database: `onethread {' '.join(arguments)}`")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_writes_settings_that_load_and_a_private_dotenv(tmp_path: Path) -> None:
+    done = onethread(tmp_path, "init")
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    settings = load_settings(tmp_path / "onethread.toml")
+    assert len(settings.hub.secret_key) >= 32
+    assert settings.hub.secret_key not in done.stdout + done.stderr
+
+
+def test_every_init_has_its_own_secrets(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        assert onethread(folder, "init").returncode == 0
+    one, two = ((folder / ".env").read_text("utf-8").splitlines()[1:] for folder in folders)
+    assert one
+    assert not set(one) & set(two)
+
+
+@pytest.mark.parametrize("name", ["onethread.toml", ".env"])
+def test_init_never_overwrites(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine", "utf-8")
+    done = onethread(tmp_path, "init")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"onethread: {name}: is already here")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text("utf-8") == "mine"
+
+
+def test_init_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to(tmp_path / "elsewhere")
+    assert onethread(tmp_path, "init").returncode == 1
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_comments_of_the_example_are_settings_too(tmp_path: Path) -> None:
+    """Taking each `#` off the commented settings gives a file that loads."""
+    example = EXAMPLE.read_text("utf-8")
+    opened = re.sub(r"^# (?=\[[a-z.]+\]|[a-z_]+ = )", "", example, flags=re.MULTILINE)
+    assert opened != example
+    names = re.findall(r'env = "([A-Z_]+)" }', opened)
+    dotenv = "".join(f"{name}={'v' * 40}\n" for name in names)
+    (tmp_path / ".env").write_text(dotenv, "utf-8")
+    (tmp_path / "onethread.toml").write_text(opened, "utf-8")
+    settings = load_settings(tmp_path / "onethread.toml")
+    assert set(settings.channels) == {"wa", "sms", "site"}
+    assert settings.channels["wa"]["verify_token"] == "v" * 40
+    limits = type(settings.limits)()
+    for name, value in tomllib.loads(opened)["limits"].items():
+        assert getattr(limits, name) == value
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    onethread(tmp_path, "init")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = onethread(tmp_path, "serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"onethread: --port: 127.0.0.1:{port} is already in use; choose another with --port"
+    )
+    assert "Traceback" not in done.stderr
