@@ -1,0 +1,1579 @@
+import { $, A, O, Q, T, a, d, r, x, y } from "./vendor.js";
+import { CallFailed, LiveSocket, Outbox, backoff, browserStorage, call, clock, dayOf, dressDocument, fullTime, lang, pause, readBoot, segmentsOf, t, tKnown } from "./core.js";
+/* empty css    */
+import { Badge, Icon, LangSwitch, Log, MediaView, MessageBox, RichText, Tabs, ThemeSwitch, Ticks, channelName, glyphOf } from "./kit.js";
+// src/phones/transcript.ts
+/** `items` with `incoming` taken in: an item that comes again (its status moved) keeps its
+* place, a new one goes to the end. The same array when nothing came. */
+function mergeItems(items, incoming) {
+	if (incoming.length === 0) return items;
+	const merged = [...items];
+	const places = new Map(merged.map((item, place) => [item.external_id, place]));
+	for (const item of incoming) {
+		const place = places.get(item.external_id);
+		if (place === void 0) {
+			places.set(item.external_id, merged.length);
+			merged.push(item);
+		} else merged[place] = item;
+	}
+	return merged;
+}
+// src/phones/sandbox.ts
+var WAIT_S = 20;
+/** One phone of a provider's stand-in: what is on its screen, and what its owner writes. */
+var SandboxPhone = class {
+	items = y([]);
+	line = y("connecting");
+	#path;
+	#account;
+	#next = 0;
+	#stopped = new AbortController();
+	constructor(config) {
+		this.#path = `/demo/sandbox/${config.kind}/phones/${encodeURIComponent(config.number)}`;
+		this.#account = config.account;
+	}
+	start() {
+		this.#follow();
+	}
+	stop() {
+		this.#stopped.abort();
+	}
+	write(written) {
+		return call(`${this.#path}/messages`, { body: {
+			account: this.#account,
+			...written
+		} });
+	}
+	async #follow() {
+		const wait = backoff();
+		const { signal: stopped } = this.#stopped;
+		while (!stopped.aborted) try {
+			if (document.visibilityState === "hidden") await pause(6e4, stopped);
+			else this.#take(await this.#read(this.line.value === "live" ? WAIT_S : 0));
+			wait.reset();
+		} catch {
+			if (stopped.aborted) return;
+			this.line.value = "offline";
+			await pause(wait.next(), stopped);
+		}
+	}
+	#read(seconds) {
+		const query = new URLSearchParams({
+			account: this.#account,
+			after: String(this.#next),
+			wait: String(seconds)
+		});
+		const patience = (seconds + 15) * 1e3;
+		return call(`${this.#path}?${query}`, {
+			signal: this.#stopped.signal,
+			patience
+		});
+	}
+	#take({ items, next }) {
+		this.line.value = "live";
+		if (next < this.#next) {
+			this.#next = 0;
+			this.items.value = [];
+			return;
+		}
+		this.#next = next;
+		this.items.value = mergeItems(this.items.value, items);
+	}
+};
+// src/phones/ListSheet.tsx
+/** WhatsApp's list of choices, as the sheet that opens over the phone. */
+function ListSheet({ list, onChoose, onClose }) {
+	const sheet = T(null);
+	A(() => sheet.current?.showModal(), []);
+	return /* @__PURE__ */ a("dialog", {
+		ref: sheet,
+		class: "sheet",
+		"aria-label": list.button,
+		onClose,
+		children: [/* @__PURE__ */ a("header", { children: [/* @__PURE__ */ a("h3", { children: list.button || t("phone.listTitle") }), /* @__PURE__ */ a("button", {
+			type: "button",
+			class: "plain",
+			onClick: () => sheet.current?.close(),
+			children: [/* @__PURE__ */ a(Icon, { name: "x" }), /* @__PURE__ */ a("span", {
+				class: "unseen",
+				children: t("phone.close")
+			})]
+		})] }), /* @__PURE__ */ a("ul", { children: list.rows.map((row) => /* @__PURE__ */ a("li", { children: /* @__PURE__ */ a("button", {
+			type: "button",
+			onClick: () => {
+				sheet.current?.close();
+				onChoose(row);
+			},
+			children: [/* @__PURE__ */ a("strong", {
+				dir: "auto",
+				children: row.title
+			}), row.description && /* @__PURE__ */ a("span", {
+				dir: "auto",
+				children: row.description
+			})]
+		}) }, row.id)) })]
+	});
+}
+// src/phones/PhoneFrame.tsx
+/** A customer's device: its bar, its messages, its writing box. */
+function PhoneFrame(props) {
+	const { kind, subtitle, line, typing, count, spoken, children, footer } = props;
+	const name = channelName(kind);
+	return /* @__PURE__ */ a("div", {
+		class: "phone",
+		"data-kind": kind,
+		children: [
+			/* @__PURE__ */ a("header", {
+				class: "phone-bar",
+				children: [
+					/* @__PURE__ */ a(Icon, { name: glyphOf(kind) }),
+					/* @__PURE__ */ a("div", { children: [/* @__PURE__ */ a("h2", { children: name }), /* @__PURE__ */ a("p", { children: typing ?? subtitle })] }),
+					/* @__PURE__ */ a("span", {
+						class: "dot",
+						"data-line": line,
+						title: t(`line.${line}`),
+						children: /* @__PURE__ */ a("span", {
+							class: "unseen",
+							children: t(`line.${line}`)
+						})
+					})
+				]
+			}),
+			/* @__PURE__ */ a(Log, {
+				label: t("phone.log", { channel: name }),
+				count,
+				spoken,
+				children: [count === 0 && /* @__PURE__ */ a("p", {
+					class: "hint",
+					children: t("phone.empty")
+				}), children]
+			}),
+			/* @__PURE__ */ a("footer", {
+				class: "phone-foot",
+				children: footer
+			})
+		]
+	});
+}
+// src/phones/SandboxItem.tsx
+/** One message on a phone of a provider's stand-in. */
+function SandboxItem({ item, quoted, onButton, onList }) {
+	const own = item.direction === "in";
+	return /* @__PURE__ */ a("article", {
+		class: own ? "bubble own" : "bubble",
+		"data-id": item.external_id,
+		children: [
+			own && /* @__PURE__ */ a("span", {
+				class: "unseen",
+				children: [t("phone.you"), ": "]
+			}),
+			quoted && /* @__PURE__ */ a("blockquote", { children: [/* @__PURE__ */ a("span", {
+				class: "unseen",
+				children: [t("phone.answered"), ": "]
+			}), quoted.text.slice(0, 90)] }),
+			item.media.map((media, index) => /* @__PURE__ */ a(MediaView, { media }, media.url ?? index)),
+			item.kind === "location" && /* @__PURE__ */ a("p", {
+				class: "media-note",
+				children: [/* @__PURE__ */ a(Icon, { name: "mapPin" }), t("media.location")]
+			}),
+			item.text && /* @__PURE__ */ a(RichText, { text: item.text }),
+			/* @__PURE__ */ a("footer", { children: [/* @__PURE__ */ a("time", {
+				dateTime: item.at,
+				title: fullTime(item.at),
+				children: clock(item.at)
+			}), own && /* @__PURE__ */ a(Ticks, {
+				state: item.status,
+				quiet: true
+			})] }),
+			(item.buttons.length > 0 || item.list) && /* @__PURE__ */ a("div", {
+				class: "taps",
+				children: [item.buttons.map((button) => /* @__PURE__ */ a("button", {
+					type: "button",
+					dir: "auto",
+					onClick: () => onButton(button),
+					children: button.title
+				}, button.id)), item.list && /* @__PURE__ */ a("button", {
+					type: "button",
+					dir: "auto",
+					"aria-haspopup": "dialog",
+					onClick: onList,
+					children: [/* @__PURE__ */ a(Icon, { name: "list" }), item.list.button]
+				})]
+			})
+		]
+	});
+}
+// src/phones/SandboxPhoneView.tsx
+var PLACE = {
+	latitude: 23.7461,
+	longitude: 90.3742
+};
+/** Parts and what is left of the last, as a phone's own SMS app counts. */
+function SmsCount({ id, text }) {
+	const { encoding, parts, left, per } = segmentsOf(text);
+	return /* @__PURE__ */ a("p", {
+		class: "count",
+		id,
+		children: [
+			t("sms.left", {
+				left,
+				per
+			}),
+			" · ",
+			t("sms.parts", { count: Math.max(parts, 1) }),
+			encoding === "UCS-2" && /* @__PURE__ */ a($, { children: [" · ", t("sms.unicode", { per })] })
+		]
+	});
+}
+function SandboxPhoneView({ config, phone, customer, spoken }) {
+	const [text, setText] = d("");
+	const [busy, setBusy] = d(false);
+	const [trouble, setTrouble] = d("");
+	const [open, setOpen] = d(null);
+	const { kind, number } = config;
+	const items = phone.items.value;
+	const channel = channelName(kind);
+	const write = async (written) => {
+		if (busy) return false;
+		setBusy(true);
+		setTrouble("");
+		try {
+			await phone.write(written);
+			return true;
+		} catch (error) {
+			const detail = error instanceof CallFailed && !error.passing ? error.detail : "";
+			setTrouble(detail ? t("phone.refused", { reason: detail }) : t("phone.failed"));
+			return false;
+		} finally {
+			setBusy(false);
+		}
+	};
+	const send = async () => {
+		if (await write({ text })) setText("");
+	};
+	const box = `write-${kind}`;
+	const footer = /* @__PURE__ */ a($, { children: [
+		trouble && /* @__PURE__ */ a("p", {
+			class: "error",
+			role: "alert",
+			children: trouble
+		}),
+		/* @__PURE__ */ a(MessageBox, {
+			id: box,
+			label: t("phone.write", {
+				name: customer,
+				channel
+			}),
+			placeholder: t("phone.placeholder", { name: customer }),
+			value: text,
+			onValue: setText,
+			onSend: () => void send(),
+			sendLabel: t("phone.send", { channel }),
+			disabled: busy,
+			...kind === "twilio" ? { describedBy: `${box}-count` } : {},
+			children: kind === "whatsapp" && /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a("button", {
+				type: "button",
+				class: "plain",
+				"aria-label": t("phone.photo"),
+				title: t("phone.photo"),
+				onClick: () => void write({ image: {
+					mime: "image/jpeg",
+					caption: t("phone.photoCaption")
+				} }),
+				children: /* @__PURE__ */ a(Icon, { name: "image" })
+			}), /* @__PURE__ */ a("button", {
+				type: "button",
+				class: "plain",
+				"aria-label": t("phone.place"),
+				title: t("phone.place"),
+				onClick: () => void write({ location: {
+					...PLACE,
+					name: t("phone.placeName")
+				} }),
+				children: /* @__PURE__ */ a(Icon, { name: "mapPin" })
+			})] })
+		}),
+		kind === "twilio" && /* @__PURE__ */ a(SmsCount, {
+			id: `${box}-count`,
+			text
+		})
+	] });
+	return /* @__PURE__ */ a(PhoneFrame, {
+		kind,
+		subtitle: number,
+		line: phone.line.value,
+		count: items.length,
+		spoken,
+		footer,
+		children: [items.map((item) => /* @__PURE__ */ a(SandboxItem, {
+			item,
+			quoted: item.reply_to ? items.find((one) => one.external_id === item.reply_to) : void 0,
+			onButton: ({ id, title }) => void write({ button: {
+				id,
+				title,
+				reply_to: item.external_id
+			} }),
+			onList: () => setOpen(item)
+		}, item.external_id)), open?.list && /* @__PURE__ */ a(ListSheet, {
+			list: open.list,
+			onClose: () => setOpen(null),
+			onChoose: (row) => void write({ list_row: {
+				...row,
+				reply_to: open.external_id
+			} })
+		})]
+	});
+}
+// src/phones/find.ts
+var digits = (text) => text.replace(/\D/g, "");
+/** The numbers of the demo's phones, as digits: a wa_id has no plus, an SMS sender has. */
+function numbersOf(config) {
+	const numbers = config.phones.flatMap((phone) => "number" in phone ? [phone.number] : []);
+	return new Set([...numbers, config.customer.number].map(digits).filter(Boolean));
+}
+/** Whether `message` came from, or goes to, one of those numbers. */
+function isHers(message, numbers) {
+	return numbers.has(digits(message?.address?.external_id ?? ""));
+}
+/** Her conversation's id, or null while she has never written. */
+async function findConversation(config) {
+	if (config.customer.conversation_id) return config.customer.conversation_id;
+	const numbers = numbersOf(config);
+	for (const phone of config.phones) {
+		const id = "number" in phone ? await conversationAt(phone.number, numbers) : null;
+		if (id) return id;
+	}
+	return null;
+}
+async function conversationAt(number, numbers) {
+	const query = new URLSearchParams({ address: number });
+	const { items } = await call(`/api/v1/customers?${query}`);
+	return items.find((customer) => customer.addresses.some((address) => numbers.has(digits(address.external_id))))?.conversation_id ?? null;
+}
+function fetchConversation(id) {
+	return call(`/api/v1/conversations/${id}`);
+}
+// src/phones/merge.ts
+var RANK = {
+	sent: 2,
+	failed: 3,
+	cancelled: 3,
+	delivered: 4,
+	read: 5
+};
+var rank = (state) => RANK[state ?? ""] ?? 1;
+/** The newer reading of one message. A page of the thread and a live change may arrive in
+* either order, so the state never goes back. */
+function newer(known, incoming) {
+	if (rank(incoming.state) >= rank(known.state)) return incoming;
+	return {
+		...incoming,
+		state: known.state,
+		error: known.error
+	};
+}
+/** `messages` in the conversation's own order, each once, with `incoming` taken in. */
+function mergeMessages(messages, incoming) {
+	if (incoming.length === 0) return messages;
+	const byId = new Map(messages.map((message) => [message.id, message]));
+	for (const message of incoming) {
+		const known = byId.get(message.id);
+		byId.set(message.id, known ? newer(known, message) : message);
+	}
+	return [...byId.values()].toSorted((a, b) => a.seq - b.seq);
+}
+var localDay = (iso) => new Date(iso).toDateString();
+var timeOf = (message) => message.sent_at ?? message.created_at;
+/** The thread as shown: a divider where the day or the channel changes, then what waits to
+* be sent. A message already confirmed is never shown a second time as waiting. */
+function rowsOf(messages, entries) {
+	const rows = [];
+	let day = "";
+	let channel = null;
+	for (const message of messages) {
+		const at = timeOf(message);
+		if (localDay(at) !== day) {
+			day = localDay(at);
+			rows.push({
+				kind: "day",
+				key: `day-${message.id}`,
+				at
+			});
+		}
+		if (message.channel && message.direction !== "note") {
+			if (message.channel !== channel) rows.push({
+				kind: "channel",
+				key: `on-${message.id}`,
+				channel: message.channel
+			});
+			channel = message.channel;
+		}
+		rows.push({
+			kind: "message",
+			key: message.id,
+			message
+		});
+	}
+	const confirmed = new Set(messages.map((message) => message.client_id));
+	for (const entry of entries) if (!confirmed.has(entry.client_id)) rows.push({
+		kind: "entry",
+		key: entry.client_id,
+		entry
+	});
+	return rows;
+}
+/** The channel the customer wrote on last; an answer goes there unless told otherwise. */
+function lastChannel(messages) {
+	return messages.findLast((message) => message.direction === "in" && message.channel)?.channel ?? null;
+}
+// src/phones/thread.ts
+var PAGE = 50;
+/** The customer's one thread in the hub, followed live, and what an agent does in it. */
+var Thread = class {
+	conversation = y(null);
+	messages = y([]);
+	earlier = y(null);
+	loaded = y(false);
+	trouble = y(null);
+	outbox = new Outbox(browserStorage, "demo");
+	rows = O(() => rowsOf(this.messages.value, this.outbox.entries.value));
+	lastChannel = O(() => lastChannel(this.messages.value));
+	live;
+	#config;
+	#numbers;
+	/** Her conversation, as soon as a message of hers has named it. */
+	#known = null;
+	#loading = false;
+	#again = false;
+	#held = [];
+	#flushing = false;
+	constructor(config) {
+		this.#config = config;
+		this.#numbers = numbersOf(config);
+		this.live = new LiveSocket("/api/v1/live", {
+			resync: () => void this.load(),
+			changes: (items) => this.#take(items)
+		});
+	}
+	/** What to call her until the hub says. */
+	get customerName() {
+		return this.#config.customer.name;
+	}
+	start() {
+		this.live.start();
+		x(() => {
+			if (this.live.line.value === "live") this.#flush();
+		});
+	}
+	/** Read the thread anew. Changes that come meanwhile wait, and are laid on top. */
+	async load() {
+		this.#again = true;
+		if (this.#loading) return;
+		this.#loading = true;
+		const wait = backoff();
+		while (this.#again) {
+			this.#again = false;
+			try {
+				await this.#read();
+				this.trouble.value = null;
+			} catch (error) {
+				const failed = error instanceof CallFailed ? error : null;
+				this.trouble.value = failed?.trouble ?? "busy";
+				if (failed?.status === 404) this.#known = null;
+				this.#again = true;
+				await pause(wait.next());
+			}
+		}
+		this.#loading = false;
+		const held = this.#held;
+		this.#held = [];
+		this.#take(held);
+		this.#flush();
+	}
+	async #read() {
+		const id = this.#known ?? await findConversation(this.#config);
+		if (id === null) {
+			this.loaded.value = true;
+			return;
+		}
+		this.#known = id;
+		const [conversation, page] = await Promise.all([fetchConversation(id), call(`/api/v1/conversations/${id}/messages?limit=${PAGE}`)]);
+		r(() => {
+			this.conversation.value = conversation;
+			this.messages.value = mergeMessages([], page.items);
+			this.earlier.value = page.next;
+			this.loaded.value = true;
+		});
+		this.#settle(page.items);
+	}
+	async loadEarlier() {
+		const id = this.conversation.value?.id;
+		const cursor = this.earlier.value;
+		if (!id || !cursor) return;
+		const query = new URLSearchParams({
+			limit: String(PAGE),
+			cursor
+		});
+		const page = await call(`/api/v1/conversations/${id}/messages?${query}`);
+		r(() => {
+			this.messages.value = mergeMessages(this.messages.value, page.items);
+			this.earlier.value = page.next;
+		});
+	}
+	#take(items) {
+		if (this.#loading) {
+			this.#held.push(...items);
+			return;
+		}
+		const id = this.conversation.value?.id;
+		const home = items.findLast((item) => isHers(item.message, this.#numbers))?.conversation_id;
+		if (home) this.#known = home;
+		if (home !== void 0 && home !== id || items.some((item) => item.kind === "customer")) this.load();
+		const hers = items.filter((item) => item.conversation_id === id);
+		const messages = hers.flatMap((item) => item.message ? [item.message] : []);
+		const conversation = hers.findLast((item) => item.conversation)?.conversation;
+		r(() => {
+			if (conversation) this.conversation.value = conversation;
+			this.messages.value = mergeMessages(this.messages.value, messages);
+		});
+		this.#settle(messages);
+	}
+	#settle(messages) {
+		for (const message of messages) this.outbox.settle(message.client_id);
+	}
+	send(draft) {
+		const conversation = this.conversation.value?.id;
+		if (!conversation) return;
+		this.outbox.add({
+			...draft,
+			conversation
+		});
+		this.#flush();
+	}
+	retry(client_id) {
+		this.outbox.retry(client_id);
+		this.#flush();
+	}
+	/** Send what waits, oldest first, each until the hub has it or refuses it. */
+	async #flush() {
+		if (this.#flushing) return;
+		this.#flushing = true;
+		const wait = backoff();
+		for (let entry = this.outbox.next(); entry; entry = this.outbox.next()) {
+			const { client_id, body } = entry;
+			const path = `/api/v1/conversations/${body.conversation}/messages`;
+			try {
+				const answer = await call(path, {
+					body: {
+						text: body.text,
+						note: body.note,
+						client_id,
+						...body.channel && !body.note ? { channel: body.channel } : {}
+					},
+					key: client_id
+				});
+				r(() => {
+					this.messages.value = mergeMessages(this.messages.value, answer.items);
+					this.outbox.settle(client_id);
+				});
+				wait.reset();
+			} catch (error) {
+				if (error instanceof CallFailed && !error.passing) this.outbox.refuse(client_id, error.trouble === "login" ? "login" : error.detail);
+				else await pause(wait.next());
+			}
+		}
+		this.#flushing = false;
+	}
+	/** Give the conversation back to the bot; `resume` makes it ask its last question again. */
+	async release(resume) {
+		const id = this.conversation.value?.id;
+		if (!id) return;
+		const key = crypto.randomUUID();
+		await call(`/api/v1/conversations/${id}/release`, {
+			body: { resume },
+			key
+		});
+		this.conversation.value = await fetchConversation(id);
+	}
+	async markRead() {
+		const conversation = this.conversation.peek();
+		if (!conversation?.unread) return;
+		this.conversation.value = {
+			...conversation,
+			unread: 0
+		};
+		try {
+			await call(`/api/v1/conversations/${conversation.id}/read`, { method: "POST" });
+		} catch {}
+	}
+};
+// src/phones/Bubble.tsx
+function authorName({ author }, customer) {
+	if (author.kind === "customer") return author.name ?? customer;
+	if (author.kind === "agent") return author.name ?? t("author.agent");
+	return author.name ?? tKnown(`author.${author.kind}`) ?? author.kind;
+}
+/** Why it failed, as a sentence that says what to do; the provider's own words otherwise. */
+function reasonOf(error) {
+	return (error.class ? tKnown(`error.${error.class}`) : void 0) ?? error.reason ?? error.code ?? t("error.unsaid");
+}
+/** One message of the thread: who, by which channel, what, when and how far it got. */
+function Bubble({ message, customer, kindOf }) {
+	const { direction, author, state, error, part } = message;
+	const name = authorName(message, customer);
+	const own = direction !== "in";
+	const lost = state === "failed" || state === "cancelled";
+	return /* @__PURE__ */ a("article", {
+		class: own ? "bubble own" : "bubble",
+		"data-author": author.kind,
+		"data-direction": direction,
+		"data-state": state,
+		"data-id": message.id,
+		children: [
+			/* @__PURE__ */ a("header", { children: [
+				author.kind === "bot" && /* @__PURE__ */ a(Icon, { name: "bot" }),
+				direction === "note" && /* @__PURE__ */ a(Icon, { name: "stickyNote" }),
+				/* @__PURE__ */ a("strong", {
+					dir: "auto",
+					children: direction === "note" ? t("author.note", { name }) : name
+				}),
+				message.channel && direction !== "note" && /* @__PURE__ */ a(Badge, { kind: kindOf(message.channel) })
+			] }),
+			message.deleted_at ? /* @__PURE__ */ a("p", {
+				class: "text gone",
+				children: t("thread.deleted")
+			}) : /* @__PURE__ */ a(Body, { ...message }),
+			/* @__PURE__ */ a("footer", { children: [
+				/* @__PURE__ */ a("time", {
+					dateTime: timeOf(message),
+					title: fullTime(timeOf(message)),
+					children: clock(timeOf(message))
+				}),
+				message.edited_at && /* @__PURE__ */ a("span", { children: t("thread.edited") }),
+				part && part.count > 1 && /* @__PURE__ */ a("span", { children: t("thread.part", {
+					index: part.index + 1,
+					count: part.count
+				}) }),
+				direction === "out" && state && /* @__PURE__ */ a(Ticks, { state })
+			] }),
+			lost && error && /* @__PURE__ */ a("p", {
+				class: "error",
+				children: reasonOf(error)
+			})
+		]
+	});
+}
+function Body({ kind, text, choice, media, place, contacts, buttons, reply_to }) {
+	const shown = choice && !text ? choice.title : text;
+	return /* @__PURE__ */ a($, { children: [
+		reply_to?.quote && /* @__PURE__ */ a("blockquote", {
+			dir: "auto",
+			children: reply_to.quote
+		}),
+		media.map((one, index) => /* @__PURE__ */ a(MediaView, { media: one }, one.url ?? index)),
+		place && /* @__PURE__ */ a("p", {
+			class: "media-note",
+			children: [/* @__PURE__ */ a(Icon, { name: "mapPin" }), place.name ?? place.address ?? `${place.latitude}, ${place.longitude}`]
+		}),
+		contacts.map((contact) => /* @__PURE__ */ a("p", {
+			class: "media-note",
+			children: [
+				/* @__PURE__ */ a(Icon, { name: "user" }),
+				contact.name,
+				" ",
+				contact.phones.join(", ")
+			]
+		}, contact.name)),
+		choice && /* @__PURE__ */ a("p", {
+			class: "chose",
+			children: t("thread.chose")
+		}),
+		shown && /* @__PURE__ */ a(RichText, { text: shown }),
+		kind === "unsupported" && !shown && /* @__PURE__ */ a("p", {
+			class: "text gone",
+			children: t("thread.unsupported")
+		}),
+		buttons.length > 0 && /* @__PURE__ */ a("ul", {
+			class: "offered",
+			children: buttons.map((button) => /* @__PURE__ */ a("li", {
+				dir: "auto",
+				children: button.title
+			}, button.id))
+		})
+	] });
+}
+/** What the agent sent and the hub has not confirmed yet. */
+function Waiting$1({ entry, kindOf, onRetry, onDiscard }) {
+	const { text, channel, note } = entry.body;
+	const failed = entry.state === "failed";
+	const login = entry.reason === "login";
+	return /* @__PURE__ */ a("article", {
+		class: "bubble own waiting",
+		"data-author": "agent",
+		"data-direction": note ? "note" : "out",
+		"data-state": entry.state,
+		children: [
+			/* @__PURE__ */ a("header", { children: [
+				note && /* @__PURE__ */ a(Icon, { name: "stickyNote" }),
+				/* @__PURE__ */ a("strong", { children: note ? t("author.note", { name: t("author.you") }) : t("author.you") }),
+				channel && !note && /* @__PURE__ */ a(Badge, { kind: kindOf(channel) })
+			] }),
+			/* @__PURE__ */ a(RichText, { text }),
+			/* @__PURE__ */ a("footer", { children: [/* @__PURE__ */ a("time", {
+				dateTime: entry.at,
+				children: clock(entry.at)
+			}), /* @__PURE__ */ a(Ticks, { state: entry.state })] }),
+			failed && /* @__PURE__ */ a($, { children: [
+				/* @__PURE__ */ a("p", {
+					class: "error",
+					role: "alert",
+					children: login ? t("error.login") : entry.reason || t("error.unsaid")
+				}),
+				/* @__PURE__ */ a("button", {
+					type: "button",
+					class: "retry",
+					onClick: onRetry,
+					children: [/* @__PURE__ */ a(Icon, { name: "rotateCw" }), t("composer.retry")]
+				}),
+				/* @__PURE__ */ a("button", {
+					type: "button",
+					class: "retry",
+					onClick: onDiscard,
+					children: t("composer.discard")
+				})
+			] })
+		]
+	});
+}
+/** "now on SMS": where the customer and the answers moved to another channel. */
+function ChannelDivider({ kind }) {
+	return /* @__PURE__ */ a("p", {
+		class: "divider",
+		"data-kind": kind ?? "none",
+		children: /* @__PURE__ */ a("span", { children: t("thread.nowOn", { channel: channelName(kind) }) })
+	});
+}
+// src/phones/Composer.tsx
+var none = {
+	reply: "",
+	note: ""
+};
+var drafts = y(browserStorage.read("drafts", {}));
+var mode = y("reply");
+function keepDraft(conversation, text) {
+	const pair = {
+		...none,
+		...drafts.value[conversation],
+		[mode.value]: text
+	};
+	drafts.value = {
+		...drafts.value,
+		[conversation]: pair
+	};
+	browserStorage.write("drafts", drafts.value);
+}
+/** Where an agent answers: reply or note, and by which channel. */
+function Composer({ thread, phones }) {
+	const [picked, setPicked] = d("");
+	const conversation = thread.conversation.value;
+	const last = thread.lastChannel.value;
+	const channel = picked || last || phones[0]?.channel || null;
+	const kindOf = (name) => phones.find((phone) => phone.channel === name)?.kind ?? name;
+	const note = mode.value === "note";
+	const id = conversation?.id ?? "";
+	const text = (drafts.value[id] ?? none)[mode.value];
+	const name = conversation?.customer.name ?? t("author.customer");
+	const onKeyDown = (event) => {
+		if (!event.altKey || event.ctrlKey || event.metaKey) return;
+		const next = {
+			KeyP: "note",
+			KeyL: "reply"
+		}[event.code];
+		if (!next) return;
+		event.preventDefault();
+		mode.value = next;
+	};
+	const send = () => {
+		thread.send({
+			text,
+			channel: note ? null : channel,
+			note
+		});
+		keepDraft(id, "");
+	};
+	return /* @__PURE__ */ a("section", {
+		class: note ? "composer noting" : "composer",
+		children: [
+			/* @__PURE__ */ a("div", {
+				class: "composer-top",
+				children: [/* @__PURE__ */ a("fieldset", {
+					class: "switch",
+					children: [/* @__PURE__ */ a("legend", {
+						class: "unseen",
+						children: t("composer.mode")
+					}), ["reply", "note"].map((one) => /* @__PURE__ */ a("button", {
+						type: "button",
+						"aria-pressed": mode.value === one,
+						onClick: () => {
+							mode.value = one;
+						},
+						children: [one === "note" && /* @__PURE__ */ a(Icon, { name: "stickyNote" }), t(`composer.${one}`)]
+					}, one))]
+				}), !note && /* @__PURE__ */ a("label", {
+					class: "picker",
+					children: [/* @__PURE__ */ a("span", { children: t("composer.by") }), /* @__PURE__ */ a("select", {
+						value: picked,
+						onChange: (event) => setPicked(event.currentTarget.value),
+						children: [/* @__PURE__ */ a("option", {
+							value: "",
+							children: t("composer.auto", { channel: channelName(kindOf(last ?? channel)) })
+						}), phones.map((phone) => /* @__PURE__ */ a("option", {
+							value: phone.channel,
+							children: channelName(phone.kind)
+						}, phone.channel))]
+					})]
+				})]
+			}),
+			/* @__PURE__ */ a(MessageBox, {
+				id: "answer",
+				label: note ? t("composer.writeNote") : t("composer.write", { name }),
+				placeholder: note ? t("composer.writeNote") : t("composer.write", { name }),
+				value: text,
+				onValue: (value) => keepDraft(id, value),
+				onSend: send,
+				sendLabel: note ? t("composer.addNote") : t("composer.send", { channel: channelName(kindOf(channel)) }),
+				wordy: true,
+				disabled: !conversation,
+				describedBy: "answer-hint",
+				onKeyDown
+			}),
+			/* @__PURE__ */ a("p", {
+				class: "hint",
+				id: "answer-hint",
+				children: hintOf(thread, note)
+			}),
+			!note && kindOf(channel) === "twilio" && text && /* @__PURE__ */ a(SmsCount, {
+				id: "answer-count",
+				text
+			})
+		]
+	});
+}
+function hintOf(thread, note) {
+	const conversation = thread.conversation.value;
+	if (!conversation) return t("composer.waitsForHer", { name: thread.customerName });
+	if (!note && conversation.owner.kind !== "agent") return t("composer.takesOver");
+	return t("composer.keys");
+}
+// src/phones/Ideas.tsx
+var ideas = [
+	{
+		kind: "twilio",
+		words: "idea.order"
+	},
+	{
+		kind: "whatsapp",
+		words: "idea.hello"
+	},
+	{
+		kind: "webchat",
+		words: "idea.human"
+	},
+	{
+		kind: "whatsapp",
+		words: "idea.bangla"
+	}
+];
+/** What a newcomer can do here, as words that are sent by pressing them. */
+function Ideas({ say }) {
+	return /* @__PURE__ */ a("div", {
+		class: "ideas",
+		children: [
+			/* @__PURE__ */ a("h3", { children: t("idea.lead") }),
+			/* @__PURE__ */ a("p", { children: t("idea.how") }),
+			/* @__PURE__ */ a("ul", { children: ideas.map(({ kind, words }) => /* @__PURE__ */ a("li", { children: /* @__PURE__ */ a("button", {
+				type: "button",
+				class: "chip",
+				onClick: () => say(kind, t(words)),
+				children: [/* @__PURE__ */ a(Badge, { kind }), /* @__PURE__ */ a("span", {
+					dir: "auto",
+					children: t(words)
+				})]
+			}) }, words)) }),
+			/* @__PURE__ */ a("p", {
+				class: "hint",
+				children: t("idea.press")
+			})
+		]
+	});
+}
+// src/phones/Owner.tsx
+var glyphs = {
+	bot: "bot",
+	queue: "inbox",
+	agent: "user"
+};
+function ownerWords({ owner }) {
+	if (owner.kind === "agent") return t("owner.agent", { name: owner.name ?? t("author.agent") });
+	return owner.kind === "bot" ? t("owner.bot") : t("owner.queue");
+}
+/** Who answers the customer now, and the way back to the bot. */
+function Owner({ thread }) {
+	const [resume, setResume] = d(false);
+	const [busy, setBusy] = d(false);
+	const [failed, setFailed] = d(false);
+	const conversation = thread.conversation.value;
+	if (!conversation) return null;
+	const { kind } = conversation.owner;
+	const giveBack = async () => {
+		if (busy) return;
+		setBusy(true);
+		setFailed(false);
+		try {
+			await thread.release(resume);
+		} catch {
+			setFailed(true);
+		}
+		setBusy(false);
+	};
+	return /* @__PURE__ */ a("div", {
+		class: "owner",
+		"data-owner": kind,
+		children: [
+			/* @__PURE__ */ a("p", {
+				role: "status",
+				"aria-label": t("owner.label"),
+				children: [/* @__PURE__ */ a(Icon, { name: glyphs[kind] ?? "user" }), ownerWords(conversation)]
+			}),
+			kind !== "bot" && /* @__PURE__ */ a("div", {
+				class: "back",
+				children: [/* @__PURE__ */ a("label", { children: [/* @__PURE__ */ a("input", {
+					type: "checkbox",
+					checked: resume,
+					onChange: (event) => setResume(event.currentTarget.checked)
+				}), t("owner.resume")] }), /* @__PURE__ */ a("button", {
+					type: "button",
+					"aria-disabled": busy,
+					onClick: () => void giveBack(),
+					children: [/* @__PURE__ */ a(Icon, { name: "undo2" }), t("owner.giveBack")]
+				})]
+			}),
+			failed && /* @__PURE__ */ a("p", {
+				class: "error",
+				role: "alert",
+				children: t("owner.failed")
+			})
+		]
+	});
+}
+// src/phones/ThreadView.tsx
+/** The hub's side: the one thread of the customer, all channels merged. */
+function ThreadView({ thread, phones, say, shown }) {
+	const [ideas, setIdeas] = d(false);
+	const rows = thread.rows.value;
+	const name = thread.conversation.value?.customer.name ?? thread.customerName;
+	const unread = thread.conversation.value?.unread ?? 0;
+	A(() => {
+		if (!shown || unread === 0) return void 0;
+		const timer = setTimeout(() => void thread.markRead(), 800);
+		return () => clearTimeout(timer);
+	}, [
+		shown,
+		unread,
+		thread
+	]);
+	const empty = thread.loaded.value && rows.length === 0;
+	const trouble = thread.trouble.value;
+	return /* @__PURE__ */ a("div", {
+		class: "thread",
+		children: [
+			/* @__PURE__ */ a("header", {
+				class: "thread-bar",
+				children: [
+					/* @__PURE__ */ a("h2", { children: t("thread.title") }),
+					/* @__PURE__ */ a(Owner, { thread }),
+					!empty && /* @__PURE__ */ a("button", {
+						type: "button",
+						class: "plain",
+						"aria-expanded": ideas,
+						"aria-controls": "ideas",
+						onClick: () => setIdeas(!ideas),
+						children: [/* @__PURE__ */ a(Icon, { name: "lightbulb" }), /* @__PURE__ */ a("span", { children: t("idea.title") })]
+					})
+				]
+			}),
+			ideas && !empty && /* @__PURE__ */ a("div", {
+				id: "ideas",
+				children: /* @__PURE__ */ a(Ideas, { say })
+			}),
+			trouble && /* @__PURE__ */ a("p", {
+				class: "error",
+				role: "alert",
+				children: trouble === "login" ? t("error.login") : t(`trouble.${trouble}`)
+			}),
+			/* @__PURE__ */ a(Log, {
+				label: t("thread.log", { name }),
+				count: rows.length,
+				spoken: true,
+				children: [
+					!thread.loaded.value && !trouble && /* @__PURE__ */ a("p", {
+						class: "hint",
+						children: t("app.loading")
+					}),
+					empty && /* @__PURE__ */ a(Ideas, { say }),
+					thread.earlier.value && /* @__PURE__ */ a("button", {
+						type: "button",
+						class: "earlier",
+						onClick: () => void thread.loadEarlier(),
+						children: t("thread.earlier")
+					}),
+					rows.map((row) => /* @__PURE__ */ a(RowView, {
+						row,
+						thread,
+						phones,
+						name
+					}, row.key))
+				]
+			}),
+			/* @__PURE__ */ a(Composer, {
+				thread,
+				phones
+			})
+		]
+	});
+}
+function RowView({ row, thread, phones, name }) {
+	const kindOf = (channel) => phones.find((phone) => phone.channel === channel)?.kind ?? channel;
+	switch (row.kind) {
+		case "day": return /* @__PURE__ */ a("p", {
+			class: "day",
+			children: dayOf(row.at)
+		});
+		case "channel": return /* @__PURE__ */ a(ChannelDivider, { kind: kindOf(row.channel) });
+		case "message": return /* @__PURE__ */ a(Bubble, {
+			message: row.message,
+			customer: name,
+			kindOf
+		});
+		case "entry": return /* @__PURE__ */ a(Waiting$1, {
+			entry: row.entry,
+			kindOf,
+			onRetry: () => thread.retry(row.entry.client_id),
+			onDiscard: () => thread.outbox.discard(row.entry.client_id)
+		});
+	}
+}
+// src/phones/WebchatView.tsx
+function WebchatView({ visitor, customer, spoken, shown }) {
+	const [text, setText] = d("");
+	const items = visitor.items.value;
+	const entries = visitor.outbox.entries.value;
+	const channel = channelName("webchat");
+	A(() => {
+		if (shown) visitor.see();
+	}, [
+		shown,
+		items,
+		visitor
+	]);
+	const footer = /* @__PURE__ */ a(MessageBox, {
+		id: "write-webchat",
+		label: t("phone.write", {
+			name: customer,
+			channel
+		}),
+		placeholder: t("phone.placeholder", { name: customer }),
+		value: text,
+		onValue: (value) => {
+			setText(value);
+			visitor.type();
+		},
+		onSend: () => {
+			visitor.write({ text });
+			setText("");
+		},
+		sendLabel: t("phone.send", { channel })
+	});
+	return /* @__PURE__ */ a(PhoneFrame, {
+		kind: "webchat",
+		subtitle: visitor.line.value === "live" ? t("phone.online") : t("phone.offline"),
+		typing: visitor.typing.value ? t("phone.typing") : void 0,
+		line: visitor.line.value,
+		count: items.length + entries.length,
+		spoken,
+		footer,
+		children: [items.map((item) => /* @__PURE__ */ a(Line, {
+			item,
+			visitor
+		}, item.id)), entries.map((entry) => /* @__PURE__ */ a(Waiting, {
+			entry,
+			visitor
+		}, entry.client_id))]
+	});
+}
+function Line({ item, visitor }) {
+	const own = item.dir === "out";
+	const read = item.seq <= visitor.readUpTo.value;
+	const buttons = (item.buttons ?? []).filter((button) => button.kind !== "url");
+	return /* @__PURE__ */ a("article", {
+		class: own ? "bubble own" : "bubble",
+		"data-id": item.id,
+		children: [
+			/* @__PURE__ */ a("span", {
+				class: "unseen",
+				children: [own ? t("phone.you") : item.author?.name, ": "]
+			}),
+			item.attachments?.map((media, index) => /* @__PURE__ */ a(MediaView, { media }, media.url ?? index)),
+			item.text && /* @__PURE__ */ a(RichText, { text: item.text }),
+			/* @__PURE__ */ a("footer", { children: [
+				!own && item.author?.name && /* @__PURE__ */ a("span", {
+					dir: "auto",
+					children: item.author.name
+				}),
+				/* @__PURE__ */ a("time", {
+					dateTime: item.ts,
+					title: fullTime(item.ts),
+					children: clock(item.ts)
+				}),
+				own && /* @__PURE__ */ a(Ticks, {
+					state: read ? "read" : "sent",
+					quiet: true
+				})
+			] }),
+			buttons.length > 0 && /* @__PURE__ */ a("div", {
+				class: "taps",
+				children: buttons.map(({ id, title }) => /* @__PURE__ */ a("button", {
+					type: "button",
+					dir: "auto",
+					onClick: () => visitor.write({
+						text: title,
+						action: { id }
+					}),
+					children: title
+				}, id))
+			})
+		]
+	});
+}
+function Waiting({ entry, visitor }) {
+	return /* @__PURE__ */ a("article", {
+		class: "bubble own waiting",
+		children: [
+			/* @__PURE__ */ a(RichText, { text: entry.body.text }),
+			/* @__PURE__ */ a("footer", { children: [/* @__PURE__ */ a("time", {
+				dateTime: entry.at,
+				children: clock(entry.at)
+			}), /* @__PURE__ */ a(Ticks, {
+				state: entry.state,
+				quiet: entry.state === "waiting"
+			})] }),
+			entry.state === "failed" && /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a("button", {
+				type: "button",
+				class: "retry",
+				onClick: () => visitor.retry(entry.client_id),
+				children: t("composer.retry")
+			}), /* @__PURE__ */ a("button", {
+				type: "button",
+				class: "retry",
+				onClick: () => visitor.outbox.discard(entry.client_id),
+				children: t("composer.discard")
+			})] })
+		]
+	});
+}
+// src/phones/visit.ts
+/** `items` by seq with `item` taken in, once, whatever is repeated on the wire. */
+function takeItem(items, item) {
+	const place = items.findIndex((known) => known.id === item.id);
+	if (place >= 0) return items.with(place, {
+		...items[place],
+		...item
+	});
+	const after = items.findLastIndex((known) => known.seq < item.seq);
+	return items.toSpliced(after + 1, 0, item);
+}
+/** The visitor's own words as an item, once the server has given them a place. */
+function ownItem(entry, ack) {
+	return {
+		id: ack.id,
+		seq: ack.seq,
+		client_id: entry.client_id,
+		dir: "out",
+		kind: "text",
+		text: entry.body.text,
+		ts: entry.at
+	};
+}
+// src/phones/webchat.ts
+var PING_MS = 25e3;
+var CLOSED_TOKEN = 4001;
+var CLOSED_FOR_GOOD = /* @__PURE__ */ new Set([4003, 4004]);
+/** A visitor of the web chat: the protocol of the widget, on this page. What she writes
+* waits in an outbox until the server has it. */
+var WebchatVisitor = class {
+	items = y([]);
+	line = y("connecting");
+	typing = y(false);
+	readUpTo = y(0);
+	outbox;
+	#config;
+	#key;
+	#session = null;
+	#socket = null;
+	#wait = backoff(1e3, 6e4);
+	#told = 0;
+	#typed = 0;
+	constructor(config) {
+		this.#config = config;
+		this.#key = `webchat.${config.site}`;
+		this.outbox = new Outbox(browserStorage, this.#key);
+	}
+	start() {
+		this.#run();
+	}
+	write(said) {
+		this.#say(this.outbox.add(said).client_id);
+		this.#typed = 0;
+	}
+	retry(client_id) {
+		this.outbox.retry(client_id);
+		this.#say(client_id);
+	}
+	/** Tell the business she is writing; at most once in three seconds. */
+	type() {
+		if (Date.now() - this.#typed < 3e3) return;
+		this.#typed = Date.now();
+		this.#send({
+			type: "typing",
+			on: true
+		});
+	}
+	/** Her eyes are on the newest message. */
+	see() {
+		const last = this.items.value.findLast((item) => item.dir === "in")?.seq ?? 0;
+		if (last <= this.#told || document.visibilityState !== "visible") return;
+		if (this.#send({
+			type: "read",
+			up_to_seq: last
+		})) this.#told = last;
+	}
+	async #run() {
+		for (;;) {
+			let closed = 0;
+			try {
+				this.#session ??= await this.#open();
+				closed = await this.#connect(this.#session);
+			} catch {}
+			this.line.value = "offline";
+			this.typing.value = false;
+			if (CLOSED_FOR_GOOD.has(closed)) return;
+			if (closed === CLOSED_TOKEN) this.#session = null;
+			await pause(this.#wait.next());
+		}
+	}
+	async #open() {
+		const known = browserStorage.read(this.#key, {});
+		const body = {
+			site: this.#config.site,
+			page: location.origin + location.pathname,
+			referrer: document.referrer,
+			locale: lang.peek(),
+			tz: Intl.DateTimeFormat().resolvedOptions().timeZone
+		};
+		let session;
+		try {
+			const proof = known.refresh ? { visitor_token: known.refresh } : {};
+			session = await call("/chat/v1/session", { body: {
+				...body,
+				...proof
+			} });
+		} catch (error) {
+			if (!(error instanceof CallFailed && !error.passing && known.refresh)) throw error;
+			session = await call("/chat/v1/session", { body });
+		}
+		browserStorage.write(this.#key, { refresh: session.refresh });
+		return session;
+	}
+	#connect(session) {
+		return new Promise((resolve) => {
+			const socket = new WebSocket("/chat/v1/ws");
+			this.#socket = socket;
+			let heard = Date.now();
+			const beat = setInterval(() => {
+				if (Date.now() - heard > 2.5 * PING_MS) socket.close();
+				else this.#send({ type: "ping" });
+			}, PING_MS);
+			socket.addEventListener("open", () => {
+				const last_seq = this.items.value.at(-1)?.seq ?? 0;
+				this.#send({
+					type: "hello",
+					token: session.token,
+					last_seq
+				});
+			});
+			socket.addEventListener("message", (event) => {
+				heard = Date.now();
+				this.#take(JSON.parse(event.data));
+			});
+			socket.addEventListener("close", (event) => {
+				clearInterval(beat);
+				resolve(event.code);
+			});
+		});
+	}
+	#take(frame) {
+		switch (frame.type) {
+			case "welcome":
+				this.line.value = "live";
+				this.#wait.reset();
+				if (this.#config.identity) this.#send({
+					type: "identify",
+					...this.#config.identity
+				});
+				for (const entry of this.outbox.entries.value) if (entry.state === "waiting") this.#say(entry.client_id);
+				return;
+			case "message": {
+				if (frame.dir === "in") this.typing.value = false;
+				this.outbox.settle(frame.client_id);
+				const { type: _, ...item } = frame;
+				this.items.value = takeItem(this.items.value, item);
+				return;
+			}
+			case "ack": {
+				const entry = this.outbox.entries.value.find((one) => one.client_id === frame.client_id);
+				if (entry) this.items.value = takeItem(this.items.value, ownItem(entry, frame));
+				this.outbox.settle(frame.client_id);
+				return;
+			}
+			case "nack":
+				this.#refused(frame);
+				return;
+			case "typing":
+				this.typing.value = frame.on;
+				return;
+			case "read":
+				this.readUpTo.value = Math.max(this.readUpTo.value, frame.up_to_seq);
+				return;
+			case "update": {
+				const known = this.items.value.find((item) => item.id === frame.id);
+				const text = frame.text ?? known?.text ?? "";
+				if (known) this.items.value = takeItem(this.items.value, {
+					...known,
+					text
+				});
+				return;
+			}
+		}
+	}
+	#refused(frame) {
+		if (!frame.retryable) {
+			this.outbox.refuse(frame.client_id, frame.code);
+			return;
+		}
+		const wait = (frame.retry_after ?? 2) * 1e3;
+		setTimeout(() => this.outbox.has(frame.client_id) && this.#say(frame.client_id), wait);
+	}
+	#say(client_id) {
+		if (this.line.peek() !== "live") return;
+		const entry = this.outbox.entries.value.find((one) => one.client_id === client_id);
+		if (entry) this.#send({
+			type: "message",
+			client_id,
+			...entry.body
+		});
+	}
+	#send(frame) {
+		if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+		this.#socket.send(JSON.stringify(frame));
+		return true;
+	}
+};
+// src/phones/Demo.tsx
+var NARROW = matchMedia("(max-width: 1099px)");
+var narrow = y(NARROW.matches);
+NARROW.addEventListener("change", () => {
+	narrow.value = NARROW.matches;
+});
+function deviceOf(config) {
+	if (config.kind === "webchat") {
+		const client = new WebchatVisitor(config);
+		return {
+			config,
+			client,
+			heard: O(() => client.items.value.filter((item) => item.dir === "in").length)
+		};
+	}
+	const client = new SandboxPhone(config);
+	return {
+		config,
+		client,
+		heard: O(() => client.items.value.filter((item) => item.direction === "out").length)
+	};
+}
+/** The customer's phones beside the hub's thread; one at a time on small screens. */
+function Demo({ config }) {
+	const [{ devices, thread }] = d(() => ({
+		devices: config.phones.map(deviceOf),
+		thread: new Thread(config)
+	}));
+	const [chosen, setChosen] = d("thread");
+	A(() => {
+		for (const { client } of devices) client.start();
+		thread.start();
+	}, [devices, thread]);
+	const say = (kind, text) => {
+		const device = devices.find((one) => one.config.kind === kind);
+		if (device?.client instanceof WebchatVisitor) device.client.write({ text });
+		else device?.client.write({ text }).catch(() => setChosen(kind));
+	};
+	const { name } = config.customer;
+	const tabs = [...devices.map(({ config: { kind } }) => ({
+		id: kind,
+		title: channelName(kind),
+		icon: glyphOf(kind),
+		fresh: 0
+	})), {
+		id: "thread",
+		title: t("thread.title"),
+		icon: "messageSquare",
+		fresh: 0
+	}];
+	const fresh = useFresh([...devices.map((device) => device.heard.value), thread.messages.value.length], tabs.findIndex((tab) => tab.id === chosen));
+	tabs.forEach((tab, index) => Object.assign(tab, { fresh: fresh[index] ?? 0 }));
+	const shown = (id) => !narrow.value || chosen === id;
+	const panel = (id, title) => narrow.value ? {
+		id: `panel-${id}`,
+		role: "tabpanel",
+		"aria-labelledby": `tab-${id}`,
+		hidden: !shown(id)
+	} : {
+		id: `panel-${id}`,
+		"aria-label": title
+	};
+	return /* @__PURE__ */ a("div", {
+		class: "demo",
+		children: [
+			/* @__PURE__ */ a("a", {
+				class: "skip",
+				href: "#answer",
+				onClick: () => setChosen("thread"),
+				children: t("app.skip")
+			}),
+			/* @__PURE__ */ a("header", {
+				class: "top",
+				children: [
+					/* @__PURE__ */ a("h1", { children: t("app.demo") }),
+					/* @__PURE__ */ a("p", {
+						class: "who",
+						children: [
+							/* @__PURE__ */ a(Icon, { name: "user" }),
+							/* @__PURE__ */ a("span", {
+								dir: "auto",
+								children: name
+							}),
+							" ",
+							/* @__PURE__ */ a("span", {
+								class: "number",
+								children: config.customer.number
+							})
+						]
+					}),
+					/* @__PURE__ */ a(LangSwitch, {}),
+					/* @__PURE__ */ a(ThemeSwitch, {})
+				]
+			}),
+			/* @__PURE__ */ a(OfflineBar, { thread }),
+			narrow.value && /* @__PURE__ */ a(Tabs, {
+				label: t("app.views"),
+				tabs,
+				chosen,
+				onChoose: setChosen
+			}),
+			/* @__PURE__ */ a("main", {
+				class: "stage",
+				children: [devices.map(({ config: phone, client }) => /* @__PURE__ */ a("section", {
+					class: "cell",
+					...panel(phone.kind, channelName(phone.kind)),
+					children: client instanceof WebchatVisitor ? /* @__PURE__ */ a(WebchatView, {
+						visitor: client,
+						customer: name,
+						spoken: narrow.value,
+						shown: shown("webchat")
+					}) : phone.kind === "webchat" ? null : /* @__PURE__ */ a(SandboxPhoneView, {
+						config: phone,
+						phone: client,
+						customer: name,
+						spoken: narrow.value
+					})
+				}, phone.kind)), /* @__PURE__ */ a("section", {
+					class: "cell wide",
+					...panel("thread", t("thread.title")),
+					children: /* @__PURE__ */ a(ThreadView, {
+						thread,
+						phones: config.phones,
+						say,
+						shown: shown("thread")
+					})
+				})]
+			})
+		]
+	});
+}
+/** How many of each came since its tab was last looked at. */
+function useFresh(heard, looked) {
+	const seen = T(null);
+	seen.current ??= heard.map(() => 0);
+	if (looked >= 0) seen.current[looked] = heard[looked] ?? 0;
+	return heard.map((count, index) => Math.max(0, count - (seen.current?.[index] ?? 0)));
+}
+function OfflineBar({ thread }) {
+	const line = thread.live.line.value;
+	const waiting = thread.outbox.entries.value.filter((entry) => entry.state === "waiting").length;
+	return /* @__PURE__ */ a("div", {
+		role: "status",
+		class: "offline-slot",
+		children: line === "offline" && /* @__PURE__ */ a("p", {
+			class: "offline",
+			children: [/* @__PURE__ */ a(Icon, { name: "wifiOff" }), /* @__PURE__ */ a("span", { children: [
+				t("offline.bar"),
+				" ",
+				waiting > 0 && t("offline.waiting", { count: waiting })
+			] })]
+		})
+	});
+}
+// src/phones/main.tsx
+function Page() {
+	const [config, setConfig] = d(readBoot().config ?? null);
+	const [failed, setFailed] = d(null);
+	const load = () => {
+		setFailed(null);
+		call("/demo/config").then(setConfig, setFailed);
+	};
+	A(() => {
+		if (!config) load();
+	}, []);
+	if (config) return /* @__PURE__ */ a(Demo, { config });
+	return /* @__PURE__ */ a("main", {
+		class: "whole",
+		"aria-busy": !failed,
+		children: [/* @__PURE__ */ a("h1", { children: t("app.demo") }), failed ? /* @__PURE__ */ a("div", {
+			role: "alert",
+			children: [
+				/* @__PURE__ */ a("p", { children: t("app.failed") }),
+				/* @__PURE__ */ a("p", { children: failed.trouble === "login" ? t("error.login") : t("trouble.offline") }),
+				/* @__PURE__ */ a("button", {
+					type: "button",
+					onClick: load,
+					children: t("app.again")
+				})
+			]
+		}) : /* @__PURE__ */ a("p", {
+			class: "late",
+			children: t("app.loading")
+		})]
+	});
+}
+dressDocument();
+var root = document.getElementById("app");
+if (root) Q(/* @__PURE__ */ a(Page, {}), root);

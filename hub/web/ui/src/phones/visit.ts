@@ -1,0 +1,55 @@
+// What a visitor's web chat knows of its conversation, and how frames change it.
+
+export interface ChatItem {
+  id: string;
+  seq: number;
+  client_id?: string | null;
+  /** Seen from the visitor: "in" came from the business. */
+  dir: "in" | "out";
+  kind: string;
+  text: string;
+  buttons?: { id: string; title: string; kind?: string; url?: string | null }[];
+  attachments?: { kind: string; mime: string | null; url: string | null; name?: string }[];
+  author?: { name?: string | null; bot?: boolean } | null;
+  ts: string;
+}
+
+export interface Said {
+  text: string;
+  action?: { id: string };
+}
+
+export type ChatFrame =
+  | { type: "welcome"; seq: number; unread: number }
+  | ({ type: "message" } & ChatItem)
+  | { type: "ack"; client_id: string; id: string; seq: number }
+  | { type: "nack"; client_id: string; code: string; retryable?: boolean; retry_after?: number }
+  | { type: "typing"; on: boolean }
+  | { type: "read"; up_to_seq: number }
+  | { type: "update"; id: string; text?: string }
+  | { type: "bye"; code?: string; retry_after?: number }
+  | { type: "pong" };
+
+/** `items` by seq with `item` taken in, once, whatever is repeated on the wire. */
+export function takeItem(items: readonly ChatItem[], item: ChatItem): readonly ChatItem[] {
+  const place = items.findIndex((known) => known.id === item.id);
+  if (place >= 0) return items.with(place, { ...items[place], ...item });
+  const after = items.findLastIndex((known) => known.seq < item.seq);
+  return items.toSpliced(after + 1, 0, item);
+}
+
+/** The visitor's own words as an item, once the server has given them a place. */
+export function ownItem(
+  entry: { client_id: string; body: Said; at: string },
+  ack: { id: string; seq: number },
+): ChatItem {
+  return {
+    id: ack.id,
+    seq: ack.seq,
+    client_id: entry.client_id,
+    dir: "out",
+    kind: "text",
+    text: entry.body.text,
+    ts: entry.at,
+  };
+}
