@@ -8,7 +8,7 @@ import errno
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -17,7 +17,10 @@ from hub.errors import HubError
 
 if TYPE_CHECKING:
     from hub.settings import Settings
+    from hub.store import Unit
+    from hub.store.tokens import Role
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -146,9 +149,8 @@ def check(config: Path | None) -> None:
 def migrate(config: Path | None) -> None:
     """Bring the database up to date; serve does so by itself."""
     settings = _load(config)
-    from hub import app
-
-    click.echo(app.migrate(settings))
+    done = _migrate(settings)
+    click.echo("The database is up to date." if done else "The database was up to date already.")
 
 
 @cli.command()
@@ -173,12 +175,18 @@ def token() -> None:
 @click.option("--role", required=True, type=click.Choice(ROLES), help="What it may do.")
 @_config
 @_debug
-def create_token(name: str, role: str, config: Path | None) -> None:
+def create_token(name: str, role: "Role", config: Path | None) -> None:
     """Create a token and print it, this once."""
+    if not name.strip():
+        raise click.BadParameter("is empty", param_hint="'--name'")
     settings = _load(config)
-    from hub import app
+    from hub.clock import Clock
+    from hub.store import tokens
 
-    click.echo(_run(app.create_token(settings, name, role), settings))
+    secret = tokens.new_secret()
+    _write(settings, tokens.create_token, name, role, tokens.hash_secret(secret), Clock().now())
+    click.echo(secret)
+    click.echo("Keep it now: it is stored hashed and never shown again.", err=True)
 
 
 @token.command("list")
@@ -187,24 +195,28 @@ def create_token(name: str, role: str, config: Path | None) -> None:
 def list_tokens(config: Path | None) -> None:
     """List the tokens, without their secrets."""
     settings = _load(config)
-    from hub import app
+    from hub.clock import id_text, iso
+    from hub.store import tokens
 
-    for row in _run(app.list_tokens(settings), settings):
-        click.echo(row)
+    for row in _write(settings, tokens.list_tokens):
+        state = f"revoked {iso(row.revoked_at)}" if row.revoked_at else "valid"
+        line = (id_text(row.id), f"{row.role:10}", f"created {iso(row.created_at)}", state)
+        click.echo("  ".join([*line, row.name]))
 
 
 @token.command("revoke")
-@click.argument("name")
+@click.argument("token")
 @_config
 @_debug
-def revoke_token(name: str, config: Path | None) -> None:
-    """Revoke the token called NAME; it stops working at once."""
+def revoke_token(token: str, config: Path | None) -> None:
+    """Revoke TOKEN, given by its name or id; it stops working at once."""
     settings = _load(config)
-    from hub import app
+    from hub.clock import Clock
+    from hub.store import tokens
 
-    if not _run(app.revoke_token(settings, name), settings):
-        _fail(f"NAME: no valid token is called {name}")
-    click.echo(f"Revoked {name}.")
+    if not _write(settings, tokens.revoke_tokens, token, Clock().now()):
+        _fail(f"TOKEN: no valid token has the name or id {token}")
+    click.echo(f"Revoked {token}.")
 
 
 def _load(config: Path | None) -> "Settings":
@@ -230,6 +242,28 @@ def _refuse_on_sqlite(settings: "Settings", command: str) -> None:
             f"hub.database: `onethread {command}` shares the work between processes and needs"
             " PostgreSQL; on SQLite one `onethread serve` does it all"
         )
+
+
+def _migrate(settings: "Settings") -> bool:
+    from hub.store import sqlite_path
+    from hub.store.migrate import migrate_sqlite
+
+    return migrate_sqlite(sqlite_path(settings.hub.database))
+
+
+def _write(settings: "Settings", unit: "Unit[P, T]", *arguments: P.args, **named: P.kwargs) -> T:
+    """Commit one unit in the settings' database, brought up to date first."""
+    from hub.store import open_store
+
+    async def commit() -> T:
+        store = open_store(settings.hub.database)
+        try:
+            return await store.write(unit, *arguments, **named)
+        finally:
+            await store.close()
+
+    _migrate(settings)
+    return _run(commit(), settings)
 
 
 def _run(work: Coroutine[Any, Any, T], settings: "Settings | None" = None) -> T:

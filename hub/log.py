@@ -71,7 +71,8 @@ def register_secrets(*values: str) -> None:
 
 def configure(level: str = "info", stream: BinaryIO | None = None) -> None:
     """Send all logging of this process, the standard library's too, to `stream` (default:
-    standard error) as JSON lines from `level` (debug, info, warning, error) up."""
+    standard error) as JSON lines from `level` (debug, info, warning, error) up. Libraries talk
+    much at info, so theirs are shown from warning up, from info only when level is debug."""
     number = logging.getLevelNamesMapping()[level.upper()]
     out = stream or sys.stderr.buffer
     structlog.configure(
@@ -90,7 +91,7 @@ def configure(level: str = "info", stream: BinaryIO | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [_Bridge()]
-    root.setLevel(max(number, logging.INFO))
+    root.setLevel(logging.INFO if level == "debug" else max(number, logging.WARNING))
     logging.captureWarnings(True)
 
 

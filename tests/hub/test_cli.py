@@ -1,8 +1,10 @@
 """The command line as a user meets it: a process, its two streams and its exit code."""
 
+import contextlib
 import os
 import re
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -11,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from hub import cli
 from hub.cli import EXAMPLE
 from hub.settings import load_settings
+from hub.store import tokens
 
 HEAVY = ("pydantic", "aiohttp", "sqlalchemy", "structlog", "orjson", "asyncio", "uvloop")
 COMMANDS = ("demo", "serve", "worker", "init", "check", "migrate", "talk", "token")
-POSTGRES = '[hub]\ndatabase = "postgresql://u@127.0.0.1:1/d"\n'
 
 
 def onethread(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -61,6 +64,10 @@ def test_version(tmp_path: Path) -> None:
         (["talk"], "onethread talk: Missing argument 'DIALOG'"),
         (["token", "create", "--role", "agent"], "onethread token create: Missing option '--name'"),
         (
+            ["token", "create", "--name", " ", "--role", "agent"],
+            "onethread token create: Invalid value for '--name'",
+        ),
+        (
             ["token", "create", "--name", "n", "--role", "boss"],
             "onethread token create: Invalid value for '--role'",
         ),
@@ -96,14 +103,18 @@ def test_a_call_without_a_command_shows_the_help(tmp_path: Path, arguments: list
         ["token", "create", "--name", "n", "--role", "agent"],
     ],
 )
-def test_a_wrong_setting_is_one_line_and_exit_1(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_wrong_setting_is_one_line_and_exit_1(
+    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "onethread.toml").write_text(
         '[channels.wa]\nkind = "whatsapp"\naccess_token = { env = "WA_TOKEN" }\n', "utf-8"
     )
-    done = onethread(tmp_path, *arguments)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr == (
+    with contextlib.chdir(tmp_path), pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    out, err = capsys.readouterr()
+    assert stop.value.code == 1
+    assert out == ""
+    assert err == (
         "onethread: channels.wa.access_token: environment variable WA_TOKEN is not set\n"
     )
 
@@ -184,6 +195,49 @@ def test_the_comments_of_the_example_are_settings_too(tmp_path: Path) -> None:
     limits = type(settings.limits)()
     for name, value in tomllib.loads(opened)["limits"].items():
         assert getattr(limits, name) == value
+
+
+def test_the_roles_are_the_stores() -> None:
+    assert set(cli.ROLES) == set(tokens.ROLES)
+
+
+def test_a_token_is_created_listed_and_revoked(tmp_path: Path) -> None:
+    created = onethread(tmp_path, "token", "create", "--name", "shop", "--role", "agent")
+    assert created.returncode == 0, created.stderr
+    secret = created.stdout.strip()
+    with sqlite3.connect(tmp_path / "onethread.db") as database:
+        [(name, stored)] = database.execute("SELECT name, hash FROM tokens").fetchall()
+    database.close()
+    assert (name, stored) == ("shop", tokens.hash_secret(secret))
+    assert secret.encode() not in (tmp_path / "onethread.db").read_bytes()
+
+    listed = onethread(tmp_path, "token", "list").stdout
+    assert re.fullmatch(r"[0-9a-f-]{36}  agent +created \S+Z  valid  shop\n", listed)
+    revoked = onethread(tmp_path, "token", "revoke", "shop")
+    assert (revoked.returncode, revoked.stdout) == (0, "Revoked shop.\n")
+    assert "  revoked 20" in onethread(tmp_path, "token", "list").stdout
+
+    again = onethread(tmp_path, "token", "revoke", "shop")
+    assert again.returncode == 1
+    assert again.stderr == "onethread: TOKEN: no valid token has the name or id shop\n"
+
+
+def test_migrate_says_whether_there_was_anything_to_do(tmp_path: Path) -> None:
+    assert onethread(tmp_path, "migrate").stdout == "The database is up to date.\n"
+    again = onethread(tmp_path, "migrate")
+    assert (again.returncode, again.stdout) == (0, "The database was up to date already.\n")
+    assert again.stderr == ""
+
+
+def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    onethread(tmp_path, "migrate")
+    with sqlite3.connect(tmp_path / "onethread.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    done = onethread(tmp_path, "token", "list")
+    assert done.returncode == 1
+    assert done.stderr.startswith("onethread: hub.database: the database is at revision 9999")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:

@@ -55,8 +55,15 @@ def test_a_line_is_json_with_time_level_logger_and_fields(lines: Lines) -> None:
 
 def test_the_level_filters(lines: Lines) -> None:
     structlog.get_logger("hub.x").debug("not shown")
-    logging.getLogger("aiohttp").debug("not shown")
+    logging.getLogger("alembic").info("not shown")
     assert lines.read() == []
+
+
+def test_libraries_are_heard_in_debug(lines: Lines) -> None:
+    log.configure("debug", lines.stream)
+    logging.getLogger("alembic").info("shown")
+    logging.getLogger("asyncio").debug("not shown")
+    assert [line["event"] for line in lines.read()] == ["shown"]
 
 
 @pytest.mark.parametrize(
