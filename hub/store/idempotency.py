@@ -53,8 +53,3 @@ def free_key(conn: sa.Connection, scope: str, key: str) -> None:
     """The request did nothing: the key may be used again."""
     t = idempotency
     conn.execute(sa.delete(t).where(t.c.scope == scope, t.c.key == key, t.c.status.is_(None)))
-
-
-def forget_keys(conn: sa.Connection, before: Micros) -> int:
-    """Delete what was kept before then; how many."""
-    return conn.execute(sa.delete(idempotency).where(idempotency.c.created_at < before)).rowcount

@@ -54,3 +54,11 @@ def lease_now(conn: sa.Connection) -> Micros:
         micros = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
         return int(conn.execute(sa.select(micros)).scalar_one())
     return time.time_ns() // 1000
+
+
+def json_contains(conn: sa.Connection, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
+    """Is `text` an item of the JSON list in `column`?"""
+    if conn.dialect.name == "postgresql":
+        return column.contains([text])
+    items = sa.func.json_each(column).table_valued("value")
+    return sa.exists(sa.select(1).select_from(items).where(items.c.value == text))
