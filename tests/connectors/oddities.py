@@ -34,6 +34,8 @@ def odd_bodies(hook: Hook) -> Iterator[tuple[str, bytes]]:
         payload = orjson.loads(hook.body)
         for path in places(payload):
             for odd in ODD:
+                if odd is REMOVED and path[-1] == 0 and len(holder_of(payload, path)) == 1:
+                    continue  # the same as the emptied list, which is tried by itself
                 yield ".".join(map(str, path)), orjson.dumps(bent(payload, path, odd))
         return
     pairs = parse_qsl(hook.body.decode(), keep_blank_values=True)
@@ -59,13 +61,17 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 def bent(payload: Any, path: tuple[str | int, ...], odd: Any) -> Any:
     """A copy of the payload with `odd` at the path."""
     payload = copy.deepcopy(payload)
-    holder = payload
-    for key in path[:-1]:
-        holder = holder[key]
+    holder = holder_of(payload, path)
     if odd is REMOVED:
         del holder[path[-1]]
     else:
         holder[path[-1]] = copy.deepcopy(odd)
+    return payload
+
+
+def holder_of(payload: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path[:-1]:
+        payload = payload[key]
     return payload
 
 

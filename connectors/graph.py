@@ -1,0 +1,219 @@
+"""Meta's Graph API, as far as WhatsApp, Messenger and Instagram share it: hooks are verified and
+signed, bodies read, calls made and errors named in one way."""
+
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from hub.connector import Hook, HookAnswer, Http, HttpReply
+from hub.errors import (
+    Busy,
+    HookRejected,
+    HookUnreadable,
+    Misconfigured,
+    OutcomeUnknown,
+    Refused,
+    SendFailed,
+    Unreachable,
+)
+
+API_BASE = "https://graph.facebook.com"
+USER_AGENT = "onethread"
+
+Codes = Mapping[int, tuple[type[SendFailed], str]]
+"""What an error code means: the error to raise, and why in words for agents and operators."""
+
+PREFIX = "sha256="
+LONGEST_WAIT = 86_400.0
+
+COMMON_CODES: Codes = {
+    1: (Unreachable, "Meta reports a temporary problem"),
+    2: (Unreachable, "Meta's service is temporarily unavailable"),
+    0: (Misconfigured, "Meta could not authenticate the app"),
+    3: (Misconfigured, "the app lacks a capability or permission"),
+    4: (Busy, "the app made too many calls"),
+    10: (Misconfigured, "the app lacks a permission"),
+    17: (Busy, "too many calls"),
+    32: (Busy, "too many calls"),
+    100: (Refused, "Meta refuses a parameter of the request"),
+    190: (Misconfigured, "the access token has expired or is not valid"),
+    368: (Misconfigured, "the account is blocked for policy violations"),
+    613: (Busy, "too many calls"),
+}
+
+
+def check(hook: Hook, app_secrets: Sequence[str], verify_token: str) -> None:
+    """Is the hook Meta's? A GET must carry the verify token, a POST the signature of its raw
+    body by one of the app secrets, with its prefix. Raises HookRejected."""
+    if hook.method == "GET":
+        asked = parse_qs(hook.query, keep_blank_values=True)
+        token = asked.get("hub.verify_token", [""])[0]
+        right = hmac.compare_digest(encoded(token), verify_token.encode())
+        if not right or asked.get("hub.mode") != ["subscribe"]:
+            raise HookRejected("wrong or missing verify token")
+        return
+    given = encoded(hook.headers.get("x-hub-signature-256", ""))
+    genuine = False
+    for secret in app_secrets:
+        digest = hmac.new(secret.encode(), hook.body, hashlib.sha256).hexdigest()
+        genuine |= hmac.compare_digest(given, (PREFIX + digest).encode())
+    if hook.method != "POST" or not genuine:
+        raise HookRejected("wrong or missing X-Hub-Signature-256")
+
+
+def encoded(text: str) -> bytes:
+    # What comes from outside may hold anything, and compare_digest takes non-ASCII only as bytes.
+    return text.encode("utf-8", "surrogateescape")
+
+
+def answer(hook: Hook) -> HookAnswer:
+    """The challenge of a GET, echoed as text; else an empty 200."""
+    if hook.method != "GET":
+        return HookAnswer()
+    challenge = parse_qs(hook.query).get("hub.challenge", [""])[0]
+    return HookAnswer(challenge.encode())
+
+
+def read_entries(hook: Hook, product: str) -> list[Any]:
+    """The entries of a hook of one product (`object`). Raises HookUnreadable."""
+    payload = read_json(hook.body)
+    if not isinstance(payload, dict):
+        raise HookUnreadable("the body is no JSON object")
+    if isinstance(payload.get("object"), str) and payload["object"] != product:
+        raise HookUnreadable(f"the hook is not of object {product}")
+    entries = payload.get("entry")
+    if not isinstance(entries, list) or not entries:
+        raise HookUnreadable("the body has no entries")
+    return entries
+
+
+def read_json(body: bytes) -> Any:
+    """The body as JSON, without what no database stores: NUL and lone surrogates, which cut
+    emoji leave behind and which orjson refuses. Raises HookUnreadable."""
+    try:
+        if b"\\u0000" not in body:
+            return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return cleaned(json.loads(body, parse_constant=refuse_constant, parse_int=read_int))
+    except (ValueError, RecursionError):
+        raise HookUnreadable("the body is no JSON") from None
+
+
+def refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def read_int(digits: str) -> int | float:
+    return int(digits) if len(digits) < 19 else float(digits)
+
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return UNSTORABLE.sub("", value)
+    if isinstance(value, list):
+        return [cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {UNSTORABLE.sub("", key): cleaned(item) for key, item in value.items()}
+    return value
+
+
+async def call(
+    http: Http, method: str, url: str, token: str, codes: Codes, body: Any = None
+) -> dict[str, Any]:
+    """Make one call and give its JSON object. Raises a SendFailed: by the error's code, else by
+    the HTTP status; an answer of 2xx that is no object is OutcomeUnknown."""
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": USER_AGENT}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    data = None if body is None else orjson.dumps(body)
+    reply = await http.request(method, url, headers=headers, body=data)
+    answer = object_of(reply.body)
+    if not 200 <= reply.status < 300 or "error" in answer:
+        raise failure(reply, answer, codes)
+    if not answer:
+        raise OutcomeUnknown(f"HTTP {reply.status} without a JSON object")
+    return answer
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def failure(reply: HttpReply, answer: dict[str, Any], codes: Codes) -> SendFailed:
+    """The error an answer stands for. Its text holds codes and our own words alone, since
+    Meta's may repeat the access token or what was sent."""
+    error = answer.get("error")
+    error = error if isinstance(error, dict) else {}
+    code = code_of(error)
+    subcode = code_of(error, "error_subcode")
+    named, words = meaning(code, codes)
+    if code == 100 and subcode == 33:
+        named, words = Misconfigured, "the account does not exist or the token may not use it"
+    if named is None:
+        named, words = by_status(reply.status, error), f"HTTP {reply.status}"
+    wait = retry_after(reply.headers.get("Retry-After"))
+    shown = f"{code}/{subcode}" if subcode is not None else str(code)
+    reason = words if code is None else f"{words} (error {shown})"
+    return named(reason, code="" if code is None else str(code), retry_in=wait)
+
+
+def code_of(error: dict[str, Any], name: str = "code") -> int | None:
+    """A code of an error object, which Meta has sent as a number and as text."""
+    code = error.get(name)
+    if isinstance(code, str) and re.fullmatch(r"[0-9]{1,9}", code):
+        return int(code)
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def meaning(code: int | None, codes: Codes) -> tuple[type[SendFailed] | None, str]:
+    """The error a code stands for and why in words; (None, "") for a code we do not know."""
+    if code is None:
+        return None, ""
+    if known := codes.get(code) or COMMON_CODES.get(code):
+        return known
+    if 200 <= code <= 299:
+        return Misconfigured, "the app lacks a permission"
+    if 80000 <= code <= 80014:
+        return Busy, "the account made too many calls"
+    return None, ""
+
+
+def by_status(status: int, error: dict[str, Any]) -> type[SendFailed]:
+    if status == 429:
+        return Busy
+    if status in (401, 403):
+        return Misconfigured
+    if 400 <= status < 500 and status != 408 and error.get("is_transient") is not True:
+        return Refused
+    return Unreachable
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header, given as seconds or as a date; None if neither."""
+    if not value:
+        return None
+    try:
+        wait = float(value)
+    except ValueError:
+        try:
+            wait = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(wait, 0.0), LONGEST_WAIT) if wait == wait else None
