@@ -285,7 +285,7 @@ class _Stage:
 
     def _take_event(self, step: int, asked: Message, timeout: timedelta | None) -> Entry:
         event, self._event = self._event, None
-        options = tuple(button for button in asked.buttons if button.url is None)
+        options = tuple(button for button in asked.buttons if not button.url)
         if isinstance(event, Answered):
             return self._take_message(step, event, options)
         if isinstance(event, TimedOut) and event.step == step:
