@@ -25,6 +25,7 @@ T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 ROLES = ("admin", "supervisor", "agent")
+LANGUAGES = ("en", "bn")
 EXAMPLE = Path(__file__).with_name("example.toml")
 
 
@@ -155,14 +156,15 @@ def migrate(config: Path | None) -> None:
 
 @cli.command()
 @click.argument("dialog")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Default: that of your answers.")
 @_config
 @_debug
-def talk(dialog: str, config: Path | None) -> None:
+def talk(dialog: str, language: str | None, config: Path | None) -> None:
     """Talk to one dialog here in the terminal."""
     settings = _load(config)
     from hub.testing.terminal import converse
 
-    _run(converse(dialog, settings.dialogs.modules), settings)
+    _run(converse(dialog, settings.dialogs.modules, language=language or ""), settings)
 
 
 @cli.group()
@@ -224,6 +226,8 @@ def _load(config: Path | None) -> "Settings":
     from hub.settings import load_settings, secret_values
 
     settings = load_settings(config)
+    # Dialogs beside the settings file are found by name; last, so that they hide nothing.
+    sys.path.append(str((config.parent if config else Path()).resolve()))
     register_secrets(*secret_values(settings))
     _configure_log(settings.hub.log_level)
     return settings

@@ -19,15 +19,19 @@ from hub.settings import load_settings
 from hub.store import tokens
 
 HEAVY = ("pydantic", "aiohttp", "sqlalchemy", "structlog", "orjson", "asyncio", "uvloop")
+CATALOGUES = (Path(cli.__file__).parent / "i18n").glob("hub.*.json")
 COMMANDS = ("demo", "serve", "worker", "init", "check", "migrate", "talk", "token")
 
 
-def onethread(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def onethread(
+    folder: Path, *arguments: str, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("ONETHREAD_")}
     return subprocess.run(
         [sys.executable, "-m", "hub.cli", *arguments],
         cwd=folder,
         env=kept | environ,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
@@ -199,6 +203,38 @@ def test_the_comments_of_the_example_are_settings_too(tmp_path: Path) -> None:
 
 def test_the_roles_are_the_stores() -> None:
     assert set(cli.ROLES) == set(tokens.ROLES)
+
+
+def test_the_languages_are_the_catalogues() -> None:
+    assert set(cli.LANGUAGES) == {path.name.split(".")[1] for path in CATALOGUES}
+
+
+TALKED = """
+from hub.chat import Chat, dialog
+
+@dialog("greet", on=["hello"])
+async def greet(chat: Chat) -> None:
+    name = await chat.ask("Your name?")
+    await chat.say(f"Good day, {name.text}.")
+"""
+
+
+def test_talk_runs_a_dialog_that_lies_beside_the_settings(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "flows.py").write_text(TALKED, "utf-8")
+    (folder / "onethread.toml").write_text('[dialogs]\nmodules = ["flows"]', "utf-8")
+    done = onethread(tmp_path, "talk", "greet", "--config", "shop/onethread.toml", stdin="রহিমা\n")
+    assert done.returncode == 0, done.stderr
+    assert "Your name?" in done.stdout
+    assert "Good day, রহিমা." in done.stdout
+
+
+def test_talk_names_a_dialog_that_is_not_there(tmp_path: Path) -> None:
+    done = onethread(tmp_path, "talk", "nothing")
+    assert done.returncode == 1
+    assert "nothing" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_token_is_created_listed_and_revoked(tmp_path: Path) -> None:
