@@ -108,6 +108,7 @@ FIRST_EVENTS = (
         messages.c.channel_id,
         messages.c.external_id,
         addresses.c.external_id.label("sender"),
+        addresses.c.opted_out_at,
         _first.c.waiting,
     )
     .join(
@@ -130,9 +131,12 @@ JOURNALS = (
     .where(journal.c.run_id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(journal.c.run_id, journal.c.step)
 )
-ADDRESSES = sa.select(addresses.c.id, addresses.c.channel_id, addresses.c.external_id).where(
-    addresses.c.id.in_(sa.bindparam("ids", expanding=True))
-)
+ADDRESSES = sa.select(
+    addresses.c.id,
+    addresses.c.channel_id,
+    addresses.c.external_id,
+    addresses.c.opted_out_at,
+).where(addresses.c.id.in_(sa.bindparam("ids", expanding=True)))
 TAKE = (
     conversations.update()
     .where(conversations.c.id == sa.bindparam("row_id"))
@@ -181,6 +185,7 @@ def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes
                 "id": event["address_id"],
                 "channel_id": event["channel_id"],
                 "external_id": event["sender"],
+                "opted_out_at": event["opted_out_at"],
             },
         )
     for timer in conn.execute(DUE_TIMERS, {"ids": ids, "at": at}).mappings():

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros
-from hub.errors import Expired, LeaseLost, SendFailed
+from hub.errors import Expired, SendFailed
 from hub.store.receipts import cancel_later_parts
 from hub.store.schema import addresses, changes, conversations, messages
 from hub.store.sql import lease_now
@@ -298,13 +298,21 @@ def renew(conn: sa.Connection, address_id: bytes, token: int, lease: Micros) -> 
     return conn.execute(addresses.update().where(*held).values(lease_until=until)).rowcount == 1
 
 
-def abandon(conn: sa.Connection, address_id: bytes, token: int, message_id: bytes) -> None:
-    """Undo a `sending` whose call certainly did not begin."""
+def abandon(
+    conn: sa.Connection,
+    address_id: bytes,
+    token: int,
+    message_id: bytes | None,
+    due_at: Micros | None,
+) -> None:
+    """Give a delivery lease back. With `message_id`, undo its `sending`, whose call certainly
+    did not begin; it is due at `due_at`."""
     held = (addresses.c.id == address_id, addresses.c.lease_token == token)
     if not conn.execute(addresses.update().where(*held).values(lease_until=0)).rowcount:
-        raise LeaseLost("the address was claimed by another worker")
-    conn.execute(
-        messages.update()
-        .where(messages.c.id == message_id, messages.c.state == "sending")
-        .values(state="queued", attempt=messages.c.attempt - 1, due_at=None)
-    )
+        return
+    if message_id is not None:
+        conn.execute(
+            messages.update()
+            .where(messages.c.id == message_id, messages.c.state == "sending")
+            .values(state="queued", attempt=messages.c.attempt - 1, due_at=due_at)
+        )

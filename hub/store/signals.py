@@ -19,6 +19,7 @@ from hub.signal import (
 )
 from hub.store.ownership import park
 from hub.store.receipts import correlated
+from hub.store.rows import content_of
 from hub.store.schema import addresses, aliases, changes, conversations, messages
 from hub.store.sql import insert_new
 
@@ -237,11 +238,6 @@ def _echo(conn: sa.Connection, channel_id: bytes, signal: Echo, at: Micros) -> N
 
 def _ignore(conn: sa.Connection, channel_id: bytes, signal: Typing, at: Micros) -> None:
     """Typing is shown, never stored: intake hands it to the bus."""
-
-
-def content_of(message: Any) -> Row | None:
-    """What of a message has no column of its own."""
-    return message.model_dump(mode="json", exclude_defaults=True, exclude={"text", "kind"}) or None
 
 
 HANDLERS: dict[type[Signal], Callable[[sa.Connection, bytes, Any, Micros], set[bytes] | None]] = {

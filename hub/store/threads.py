@@ -243,6 +243,12 @@ def load_messages(conn: sa.Connection, ids: Sequence[bytes]) -> Messages:
     return _with_details(conn, [MessageRow._make(found[i]) for i in ids if i in found])
 
 
+def find_media(conn: sa.Connection, media_id: bytes) -> MediaRow | None:
+    c = media.c
+    row = conn.execute(sa.select(c.id, c.state, c.media).where(c.id == media_id)).first()
+    return MediaRow._make(row) if row else None
+
+
 def search_customers(search: str) -> Any:
     """Select the ids of customers whose name begins so (in any case), who have this alias or
     address, or who or whose conversation has this id."""

@@ -34,6 +34,14 @@ def _fence(conn: sa.Connection, ids: list[bytes]) -> dict[bytes, Any]:
     return {row.id: row for row in conn.execute(FENCE, {"ids": ids})}
 
 
+DROP_STEP = journal.delete().where(
+    journal.c.run_id == sa.bindparam("of_run"), journal.c.step == sa.bindparam("at_step")
+)
+DROP_LATER = journal.delete().where(
+    journal.c.run_id == sa.bindparam("of_run"), journal.c.step > sa.bindparam("after_step")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The result of one chat.call, committed before the dialog goes on."""
@@ -46,7 +54,7 @@ class Step:
 
 
 def record_step(conn: sa.Connection, items: Sequence[Step]) -> list[LeaseLost | None]:
-    """Keep the results of calls; a step already recorded keeps its first result."""
+    """Keep the results of calls, in place of what an uncommitted turn left at the same step."""
     held = _fence(conn, [item.conversation_id for item in items])
     results: list[LeaseLost | None] = []
     rows: list[Row] = []
@@ -58,13 +66,15 @@ def record_step(conn: sa.Connection, items: Sequence[Step]) -> list[LeaseLost | 
         results.append(None)
         rows.append({"run_id": item.run_id, "step": item.step, "entries": [item.entry]})
     if rows:
-        conn.execute(insert_new(conn, journal), rows)
+        conn.execute(DROP_STEP, [{"of_run": r["run_id"], "at_step": r["step"]} for r in rows])
+        conn.execute(journal.insert(), rows)
     return results
 
 
 @dataclass(slots=True)
 class RunState:
-    """The run's row after the turn."""
+    """The run's row after the turn. `entries` are the new ones that no call recorded by itself;
+    `retried`: an earlier attempt at this turn may have left calls that this one did not make."""
 
     id: bytes
     is_new: bool
@@ -79,6 +89,7 @@ class RunState:
     reason: str | None = None
     entries: Entries = field(default_factory=list)
     timeout_at: Micros | None = None
+    retried: bool = False
 
 
 @dataclass(slots=True)
@@ -249,6 +260,11 @@ def _write_runs(conn: sa.Connection, turns: list[Ending]) -> None:
         for _, run in states
         if run.entries
     ]
+    if left := [run for _, run in states if run.retried]:
+        conn.execute(DROP_LATER, [{"of_run": r.id, "after_step": r.step} for r in left])
+        first = [{"of_run": r.id, "at_step": r.entries[0][0]} for r in left if r.entries]
+        if first:
+            conn.execute(DROP_STEP, first)
     if chunks:
         conn.execute(journal.insert(), chunks)
     due = [

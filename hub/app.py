@@ -1,0 +1,239 @@
+"""Wiring: from settings to running parts, and their orderly end."""
+
+import asyncio
+import contextlib
+import importlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from hub.bus import Bus
+from hub.channels import Channel, Channels
+from hub.chat import Dialog, collect
+from hub.clock import SECOND, Clock
+from hub.connector import ChannelRef, ChannelSettings, Connector, Http
+from hub.desk.answers import Desk
+from hub.errors import SettingsError
+from hub.fetch import Fetching
+from hub.intake import Intake
+from hub.media import MediaFetcher, MediaFolder
+from hub.outbox import Outbox
+from hub.settings import Settings, require_secret_key, validate_channel
+from hub.store import Store, open_store, sqlite_path
+from hub.store.accounts import enrol
+from hub.store.migrate import migrate_sqlite
+from hub.store.sqlite import FileLock
+from hub.store.sweep import recover
+from hub.turn import Answerer
+from hub.web.state import State
+from hub.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Hub:
+    """The running parts of one process, as `open_hub` wires them."""
+
+    settings: Settings
+    clock: Clock
+    bus: Bus
+    store: Store
+    channels: Channels
+    dialogs: dict[str, Dialog]
+    intake: Intake
+    desk: Desk
+    outbox: Outbox
+    worker: Worker
+    state: State
+
+
+def find_connector(kind: str, name: str = "") -> type[Connector]:
+    """The one Connector of `connectors/<kind>.py`. Raises SettingsError."""
+    where = f"channels.{name}.kind: " if name else ""
+    try:
+        module: ModuleType = importlib.import_module(f"connectors.{kind}")
+    except ModuleNotFoundError as error:
+        if error.name != f"connectors.{kind}":
+            raise
+        raise SettingsError(f"{where}there is no channel kind {kind}") from None
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Connector)
+        and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise SettingsError(f"{where}{kind} is no channel kind")
+    return found[0]
+
+
+def read_channels(settings: Settings) -> list[tuple[str, type[Connector], ChannelSettings]]:
+    """Every configured channel with its connector's class and checked settings. Raises
+    SettingsError; two channels of one account are refused."""
+    found: list[tuple[str, type[Connector], ChannelSettings]] = []
+    seen: dict[tuple[str, str], str] = {}
+    for name, raw in settings.channels.items():
+        connector = find_connector(str(raw["kind"]), name)
+        checked = validate_channel(name, raw, connector.Settings)
+        key = (checked.kind, connector.account(checked))
+        if key in seen:
+            raise SettingsError(f"channels.{name}: has the same account as channels.{seen[key]}")
+        seen[key] = name
+        found.append((name, connector, checked))
+    return found
+
+
+async def open_channels(settings: Settings, store: Store, clock: Clock, http: Http) -> Channels:
+    """Enrol the configured channels in the store and give each its connector."""
+    found = read_channels(settings)
+    wanted = [(c.kind, connector.account(c), name) for name, connector, c in found]
+    rows = await store.write(enrol, wanted, clock.now())
+    channels = []
+    for (name, connector, checked), row in zip(found, rows, strict=True):
+        reference = ChannelRef(
+            id=row["id"],
+            name=name,
+            kind=checked.kind,
+            hook_url=f"{settings.hub.public_url}/hooks/{name}",
+            country=settings.hub.default_country,
+        )
+        channels.append(
+            Channel(
+                id=row["id"],
+                name=name,
+                kind=checked.kind,
+                account=row["account"],
+                settings=checked,
+                connector=connector(reference, checked, http),
+                paused=row["paused_reason"],
+            )
+        )
+    return Channels(channels)
+
+
+@contextlib.asynccontextmanager
+async def open_hub(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Hub]:
+    """Everything but the listening socket, ready to work; the worker is not started. On the way
+    out what is in hand is finished or given back."""
+    require_secret_key(settings)
+    clock = clock or Clock()
+    path = sqlite_path(settings.hub.database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        migrate_sqlite(path)
+        store = open_store(settings.hub.database)
+        try:
+            async with _open_parts(settings, clock, store) as hub:
+                yield hub
+        finally:
+            await store.close()
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIterator[Hub]:
+    limits = settings.limits
+    # One process owns a SQLite file: whoever held leases or was sending before is gone.
+    cut = await store.write(recover, clock.now(), round(limits.reconcile_for * SECOND))
+    if cut:
+        log.warning("sends were cut off", count=cut)
+    connector = aiohttp.TCPConnector(limit=limits.sends * 2, keepalive_timeout=12)
+    async with (
+        aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), raise_for_status=False
+        ) as session,
+        MediaFetcher(
+            MediaFolder(settings.hub.media),
+            max_bytes=limits.media_bytes,
+            allow_private=settings.hub.allow_private_media,
+        ) as fetcher,
+    ):
+        bus = Bus()
+        channels = await open_channels(
+            settings, store, clock, Http(session, timeout=limits.send_timeout)
+        )
+        dialogs = collect(settings.dialogs.modules)
+        if settings.dialogs.default and settings.dialogs.default not in dialogs:
+            raise SettingsError(
+                f"dialogs.default: there is no dialog named {settings.dialogs.default}"
+            )
+        intake = Intake(store, bus, clock, channels)
+        desk = Desk(store, bus, clock, channels, limits)
+        outbox = Outbox(store, bus, clock, channels, limits)
+        answerer = Answerer(store, clock, channels, dialogs, settings)
+        fetching = Fetching(store, bus, clock, channels, fetcher)
+        worker = Worker(store, bus, clock, answerer, outbox, fetching, limits)
+        state = State(
+            settings=settings,
+            store=store,
+            bus=bus,
+            clock=clock,
+            channels=channels,
+            desk=desk,
+            intake=intake,
+            beat=worker.beat,
+        )
+        yield Hub(
+            settings, clock, bus, store, channels, dialogs, intake, desk, outbox, worker, state
+        )
+
+
+@contextlib.asynccontextmanager
+async def serving(hub: Hub, host: str, port: int) -> AsyncIterator[str]:
+    """Listen and work; gives the local URL. On the way out the web closes before the worker."""
+    from hub.web import create_app
+
+    runner = web.AppRunner(create_app(hub.state), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        await site.start()
+        hub.worker.start()
+        address = runner.addresses[0]
+        yield f"http://{host}:{address[1]}"
+    finally:
+        await runner.cleanup()
+        await hub.worker.stop()
+
+
+async def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    worker: bool = True,
+    ready: Callable[[str], None] = lambda _url: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what is in hand and return."""
+    async with open_hub(settings) as hub, serving(hub, host, port) as url:
+        ready(url)
+        await until_stopped()
+
+
+async def until_stopped() -> None:
+    """Wait for SIGTERM or SIGINT; a second one ends the process at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopped.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await stopped.wait()
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work without serving the web. Several processes share one PostgreSQL; on SQLite refused."""
+    raise SettingsError("hub.database: `onethread worker` needs PostgreSQL")

@@ -1,0 +1,1 @@
+"""People who answer: agents' replies, notes and ownership."""

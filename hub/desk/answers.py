@@ -1,0 +1,195 @@
+"""What agents do to a conversation: reply, note, take over, give back, resolve."""
+
+from dataclasses import dataclass
+
+from hub.bus import Bus
+from hub.channels import Channels
+from hub.clock import SECOND, Clock, Micros
+from hub.compose import compose
+from hub.errors import NoSuchRecipient
+from hub.message import Message
+from hub.route import Candidate, choose
+from hub.settings import LimitSettings
+from hub.store import Store, replies
+from hub.store import ownership as owners
+from hub.store.replies import Reach
+from hub.store.rows import Row, note_row, outbound_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who acts: an agent, or an API token by its name."""
+
+    id: bytes | None
+    name: str
+
+
+class Desk:
+    """Every act is one transaction. All raise KeyError for a conversation that is not there."""
+
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, channels: Channels, limits: LimitSettings
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._channels = channels
+        self._limits = limits
+
+    async def reply(
+        self,
+        conversation_id: bytes,
+        author: Author,
+        message: Message,
+        *,
+        channel: str | None = None,
+        reply_to: bytes | None = None,
+        client_id: str | None = None,
+        note: bool = False,
+    ) -> list[bytes]:
+        """Say something to the customer, which takes the conversation over, or note something.
+
+        Returns the ids of the stored parts; a repeated `client_id` gives those of the first
+        call. `channel` is a channel's name; without it the answer goes where the customer last
+        wrote. Raises a SendFailed that says why the message cannot go out, and then nothing is
+        stored.
+        """
+        at = self._clock.now()
+        address_ids: set[bytes] = set()
+        if note:
+            rows = [
+                note_row(
+                    message.text,
+                    at=at,
+                    author_kind="agent",
+                    author_id=author.id,
+                    author_name=author.name,
+                )
+            ]
+        else:
+            reach = await self._store.read(replies.reach, conversation_id)
+            rows = await self._compose(reach, author, message, channel, reply_to, at)
+            address_ids = {row["address_id"] for row in rows}
+        ids = await self._store.write(
+            replies.add,
+            conversation_id,
+            rows,
+            client_id=client_id,
+            takes_over=None if note else (author.id, author.name),
+            at=at,
+        )
+        for address_id in address_ids:
+            self._bus.poke("address", address_id)
+        self._bus.poke("change")
+        return ids
+
+    async def _compose(
+        self,
+        reach: Reach,
+        author: Author,
+        message: Message,
+        channel: str | None,
+        reply_to: bytes | None,
+        at: Micros,
+    ) -> list[Row]:
+        address = self._choose(reach, channel, at, is_template=message.template is not None)
+        target = self._channels.by_id[address["channel_id"]]
+        quoted = None
+        if reply_to is not None:
+            found = await self._store.read(
+                replies.external_id_of, reach.conversation["id"], reply_to
+            )
+            if found is None:
+                raise LookupError("reply_to names no message of this conversation")
+            quoted = {"message_id": reply_to.hex()}
+            if found["external_id"] and found["address_id"] == address["id"]:
+                quoted["external_id"] = found["external_id"]
+        language = reach.language or "en"
+        return outbound_rows(
+            compose(message, target.limits, language=language),
+            reply_to=quoted,
+            channel_id=target.id,
+            address_id=address["id"],
+            at=at,
+            expires_at=at + round(self._limits.retry_horizon * SECOND),
+            author_kind="agent",
+            author_id=author.id,
+            author_name=author.name,
+        )
+
+    def _choose(self, reach: Reach, channel: str | None, at: Micros, *, is_template: bool) -> Row:
+        known = [row for row in reach.addresses if row["channel_id"] in self._channels.by_id]
+        if channel is not None and channel not in self._channels.by_name:
+            raise NoSuchRecipient(f"there is no channel named {channel}")
+        candidates = []
+        for row in known:
+            target = self._channels.by_id[row["channel_id"]]
+            candidates.append(
+                Candidate(
+                    address_id=row["id"],
+                    channel_id=row["channel_id"],
+                    channel_name=target.name,
+                    kind=target.kind,
+                    last_inbound_at=row["last_seen_at"],
+                    window=target.limits.window,
+                    blocked=row["blocked_at"] is not None,
+                    opted_out=row["opted_out_at"] is not None,
+                    paused=bool(target.paused),
+                )
+            )
+        preferred = reach.conversation["last_in_address_id"]
+        chosen = choose(candidates, at, preferred=preferred, channel=channel, template=is_template)
+        return next(row for row in known if row["id"] == chosen.address_id)
+
+    async def assign(
+        self, conversation_id: bytes, author: Author, *, agent: Author | None, team: str | None
+    ) -> None:
+        """Give it to an agent, or with none to the queue of a team; either takes it from the
+        bot."""
+        await self._store.write(
+            owners.park,
+            conversation_id,
+            owner_kind="agent" if agent else "queue",
+            owner_id=agent.id if agent else None,
+            owner_name=agent.name if agent else None,
+            team=team,
+            at=self._clock.now(),
+        )
+        self._bus.poke("change")
+
+    async def release(
+        self, conversation_id: bytes, author: Author, *, resume: bool, note: str | None
+    ) -> None:
+        """Give it back to the bot; with `resume` a parked dialog asks its question again."""
+        if note:
+            await self.reply(conversation_id, author, Message(text=note), note=True)
+        await self._store.write(
+            owners.give_back, conversation_id, resume=resume, at=self._clock.now()
+        )
+        self._bus.poke("conversation", conversation_id)
+        self._bus.poke("change")
+
+    async def read(self, conversation_id: bytes) -> None:
+        await self._store.write(replies.read, conversation_id, self._clock.now())
+        self._bus.poke("change")
+
+    async def update(
+        self,
+        conversation_id: bytes,
+        author: Author,
+        *,
+        status: str | None = None,
+        snoozed_until: Micros | None = None,
+        team: str | None = None,
+        tags: list[str] | None = None,
+    ) -> None:
+        """Change what is given. Resolving gives the conversation back to the bot."""
+        values: Row = {
+            "status": status,
+            "snoozed_until": snoozed_until,
+            "team": team,
+            "tags": tags,
+        }
+        given = {name: value for name, value in values.items() if value is not None}
+        await self._store.write(replies.update, conversation_id, given, self._clock.now())
+        self._bus.poke("change")

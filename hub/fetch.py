@@ -1,0 +1,110 @@
+"""Fetch: attachments, after their message is stored, each in its own time.
+
+A failed fetch never costs the message: it is tried again, and in the end shown as failed.
+"""
+
+import asyncio
+import random
+
+import structlog
+
+from hub.bus import Bus, Signal
+from hub.channels import Channels
+from hub.clock import SECOND, Clock
+from hub.connector import FetchesMedia
+from hub.errors import MediaRefused, SendFailed, StoreUnavailable
+from hub.media import MediaFetcher
+from hub.message import Media
+from hub.outbox import retry_delay
+from hub.store import Store
+from hub.store.attachments import due, settle
+from hub.store.rows import Row
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 8
+AT_ONCE = 4
+GIVEN_UP_AFTER = 300  # seconds after which a fetch that was begun and not settled is due again
+
+
+class Fetching:
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, channels: Channels, fetcher: MediaFetcher
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._channels = channels
+        self._fetcher = fetcher
+        self._poked = Signal(bus, "media")
+
+    async def run(self) -> None:
+        """Fetch what is due, for ever."""
+        while True:
+            try:
+                while await self.fetch_due():
+                    pass
+            except StoreUnavailable as error:
+                log.warning("looking for attachments failed", error=str(error))
+            await self._poked.wait(2.0)
+
+    async def fetch_due(self) -> int:
+        """Fetch a few that are due; returns how many there were."""
+        at = self._clock.now()
+        rows = await self._store.write(due, at, at + GIVEN_UP_AFTER * SECOND, AT_ONCE)
+        await asyncio.gather(*(self._fetch(row) for row in rows))
+        return len(rows)
+
+    async def _fetch(self, row: Row) -> None:
+        attachment = Media.model_validate(row["media"])
+        attempt = row["attempt"] + 1
+        try:
+            stored = await self._download(row, attachment)
+        except MediaRefused as error:
+            refused = attachment.model_copy(update={"state": "refused", "error": str(error)})
+            await self._settle(row, refused, reason=str(error))
+        except (SendFailed, OSError) as error:
+            if attempt < ATTEMPTS and not (isinstance(error, SendFailed) and error.final):
+                delay = retry_delay(attempt, getattr(error, "retry_in", None), random.random)
+                again = self._clock.now() + round(delay * SECOND)
+                await self._settle(row, attachment, due_at=again)
+                return
+            reason = f"not fetched after {attempt} attempts: {type(error).__name__}"
+            failed = attachment.model_copy(update={"state": "failed", "error": reason})
+            await self._settle(row, failed, reason=reason)
+        else:
+            await self._settle(row, stored)
+
+    async def _download(self, row: Row, attachment: Media) -> Media:
+        channel = self._channels.by_id.get(row["channel_id"])
+        if channel is None:
+            raise MediaRefused("the settings have no such channel now")
+        url, headers = attachment.source_url, dict[str, str]()
+        if isinstance(channel.connector, FetchesMedia):
+            url, headers = await channel.connector.media_request(attachment)
+        if not url:
+            raise MediaRefused("the provider gave no address of the attachment")
+        fetched = await self._fetcher.fetch(url, headers, hint=attachment.mime)
+        return attachment.model_copy(
+            update={
+                "state": "stored",
+                "path": fetched.path,
+                "size": fetched.size,
+                "sha256": fetched.sha256,
+                "mime": fetched.mime or attachment.mime,
+            }
+        )
+
+    async def _settle(
+        self, row: Row, attachment: Media, *, due_at: int | None = None, reason: str = ""
+    ) -> None:
+        await self._store.write(
+            settle,
+            row,
+            attachment.model_dump(mode="json", exclude_defaults=True),
+            self._clock.now(),
+            due_at=due_at,
+            reason=reason,
+        )
+        if due_at is None:
+            self._bus.poke("change")

@@ -1,0 +1,127 @@
+"""Accept: what a webhook brought becomes durable, once, before the provider hears 200."""
+
+from dataclasses import dataclass, field
+
+from hub.bus import Bus
+from hub.channels import Channel, Channels
+from hub.clock import Clock, Micros, new_id
+from hub.connector import Hook
+from hub.message import Inbound, Receipt
+from hub.signal import Parsed, Signal, Typing, Unreadable
+from hub.store import Store
+from hub.store.accept import Acceptance, Arrival, StoredMessage, accept
+from hub.store.rows import Row, as_json, inbound_row
+
+
+@dataclass(slots=True)
+class Accepted:
+    """What became of a hook. `message_ids` are in the order of its inbound messages; None for
+    one of an unknown account."""
+
+    new: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    stored: list[StoredMessage | None] = field(default_factory=list)
+
+    @property
+    def message_ids(self) -> list[bytes | None]:
+        return [one.id if one else None for one in self.stored]
+
+
+class Intake:
+    def __init__(self, store: Store, bus: Bus, clock: Clock, channels: Channels) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._channels = channels
+
+    async def accept(
+        self, channel: Channel, parsed: list[Parsed], *, raw: Hook | None = None, dead: str = ""
+    ) -> Accepted:
+        """Store what `channel`'s hook brought; returns after the commit.
+
+        Each item goes to the channel of its own account. What no channel names, and a hook that
+        could not be read (`dead` says why), becomes a dead letter beside the raw hook. Raises
+        StoreUnavailable, and then nothing is stored.
+        """
+        at = self._clock.now()
+        item = Acceptance(at)
+        hook_id = new_id()
+        if raw is not None:
+            item.hook = _hook_row(hook_id, channel.name, raw)
+        if dead:
+            item.dead.append(_dead_row(hook_id, channel.name, dead, None, at))
+        known = [self._sort(item, channel, one, hook_id) for one in parsed]
+        done = await self._store.each(accept, item, urgent=True)
+        for signal in parsed:
+            if isinstance(signal, Typing):
+                self._bus.poke("typing", signal.sender.encode())
+        for conversation_id in done.turns:
+            self._bus.poke("conversation", conversation_id)
+        for address_id in done.sends:
+            self._bus.poke("address", address_id)
+        if done.fetches:
+            self._bus.poke("media")
+        if done.stored or item.receipts or item.signals:
+            self._bus.poke("change")
+        rest = iter(done.stored)
+        stored = [
+            next(rest) if is_known else None
+            for is_known, one in zip(known, parsed, strict=True)
+            if isinstance(one, Inbound)
+        ]
+        new = sum(one.new for one in done.stored)
+        return Accepted(new, len(done.stored) - new, len(item.dead), stored)
+
+    def _sort(self, item: Acceptance, channel: Channel, one: Parsed, hook_id: bytes) -> bool:
+        """Put one item where it belongs; False when no channel has its account."""
+        if isinstance(one, Unreadable):
+            item.dead.append(_dead_row(hook_id, channel.name, one.reason, one.raw, item.at))
+            return False
+        target = self._channels.by_account.get((channel.kind, one.account))
+        if target is None:
+            reason = f"no channel has the {channel.kind} account {one.account}"
+            item.dead.append(_dead_row(hook_id, channel.name, reason, None, item.at))
+            return False
+        if isinstance(one, Inbound):
+            item.arrivals.append(_arrival(target, one, item.at))
+        elif isinstance(one, Receipt):
+            item.receipts.append((target.id, one))
+        elif isinstance(one, Signal):
+            item.signals.append((target.id, one))
+        return True
+
+
+def _arrival(channel: Channel, inbound: Inbound, at: Micros) -> Arrival:
+    row = inbound_row(inbound.message, channel_id=channel.id, at=at, sent_at=inbound.sent_at)
+    row["external_id"] = inbound.external_id or None
+    row["dedupe_key"] = inbound.dedupe_key
+    row["client_id"] = inbound.client_id or None
+    row["reply_to"] = as_json(inbound.reply_to)
+    row["referral"] = as_json(inbound.referral)
+    row["raw"] = inbound.raw if inbound.message.kind == "unsupported" else None
+    return Arrival(channel.id, inbound, row, may_join=channel.settings.vouches)
+
+
+def _hook_row(hook_id: bytes, channel: str, raw: Hook) -> Row:
+    return {
+        "id": hook_id,
+        "channel": channel,
+        "method": raw.method,
+        "query": raw.query,
+        "content_type": raw.headers.get("content-type", ""),
+        "body": raw.body,
+        "received_at": raw.received_at,
+    }
+
+
+def _dead_row(hook_id: bytes, channel: str, reason: str, raw: object, at: Micros) -> Row:
+    return {
+        "id": new_id(),
+        "kind": "hook",
+        "reference": hook_id,
+        "channel": channel,
+        "reason": reason,
+        "raw": raw,
+        "created_at": at,
+    }

@@ -1,0 +1,217 @@
+"""Deliver: the head of an address's line, one provider call at a time, to a final state."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from hub.bus import Bus
+from hub.channels import Channel, Channels
+from hub.clock import SECOND, Clock, Micros
+from hub.connector import Reconciles
+from hub.errors import LeaseLost, NotReached, OutcomeUnknown, SendFailed
+from hub.message import Address, Outbound, Sent
+from hub.outreach.gate import make_gate
+from hub.rate import Rates
+from hub.settings import LimitSettings
+from hub.store import Store
+from hub.store.rows import message_of
+from hub.store.sends import Attempt, SendClaim, Wait, abandon, begin
+from hub.store.settle import Settled, Settlement, settle
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 300.0
+
+
+@dataclass
+class Counts:
+    """What was sent, by outcome, since the start; repeats are sends whose first try may have
+    arrived."""
+
+    sent: int = 0
+    retried: int = 0
+    unknown: int = 0
+    repeated: int = 0
+    reconciled: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+
+
+def retry_delay(attempt: int, wish: float | None, jitter: Callable[[], float]) -> float:
+    """Seconds until the next try: the provider's own wish, else doubling with full jitter."""
+    if wish is not None:
+        return max(wish, 0.05)
+    ceiling: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(attempt - 1, 16))
+    return ceiling * (0.5 + 0.5 * jitter())
+
+
+class Outbox:
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, channels: Channels, limits: LimitSettings
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._channels = channels
+        self._limits = limits
+        self._gate = make_gate({c.id: c.limits for c in channels.all})
+        self._rates = Rates(channels)
+        self.counts = Counts()
+
+    def paused(self) -> frozenset[bytes]:
+        """The channels whose sends wait until they are mended."""
+        return frozenset(c.id for c in self._channels.all if c.paused)
+
+    async def deliver(self, address_id: bytes) -> Micros | None:
+        """Send what waits for one address, in order, until nothing is due. Returns when to look
+        again (the hub's clock), or None. Raises StoreUnavailable."""
+        resend: bytes | None = None
+        while True:
+            claimed = await self._store.each(begin, self._claim(address_id, resend))
+            resend = None
+            if claimed is None:
+                return None
+            if isinstance(claimed, Wait):
+                if claimed.until == 0:
+                    self._bus.poke("change")
+                    continue
+                return claimed.until
+            if claimed.look_up:
+                resend = await self._reconcile(claimed)
+                continue
+            wait = self._pace(claimed)
+            if wait is not None:
+                await self._store.write(abandon, address_id, claimed.token, claimed.row["id"], wait)
+                return wait
+            settled = await self._send(claimed)
+            if settled is None or not settled.again:
+                return None
+
+    def _claim(self, address_id: bytes, resend: bytes | None) -> SendClaim:
+        limits = self._limits
+        return SendClaim(
+            address_id=address_id,
+            at=self._clock.now(),
+            lease=round(limits.lease * SECOND),
+            unknown_for=round((limits.lease + limits.send_timeout + limits.reconcile_for) * SECOND),
+            gate=self._gate,
+            paused=self.paused(),
+            resend=resend,
+        )
+
+    def _pace(self, attempt: Attempt) -> Micros | None:
+        """When the channel's rate allows this send, if that is not now."""
+        seconds = self._rates.wait(attempt.row["channel_id"], attempt.row["recipient"])
+        return self._clock.now() + round(seconds * SECOND) if seconds > 0 else None
+
+    async def _send(self, attempt: Attempt) -> Settled | None:
+        channel = self._channels.by_id.get(attempt.row["channel_id"])
+        outcome: Sent | SendFailed
+        if channel is None:
+            outcome = NotReached("the settings have no such channel now")
+        elif time.time_ns() // 1000 >= attempt.until:
+            # The lease ended before the call could begin: whoever holds it now decides.
+            return None
+        else:
+            outcome = await self._call(channel, attempt)
+        return await self._settle(attempt, outcome)
+
+    async def _call(self, channel: Channel, attempt: Attempt) -> Sent | SendFailed:
+        row = attempt.row
+        out = outbound_of(channel, attempt)
+        if row["unknowns"]:
+            self.counts.repeated += 1
+        try:
+            sent = await channel.connector.send(out)
+        except SendFailed as error:
+            return error
+        except asyncio.CancelledError:
+            # A stop cuts the call off: say so at once rather than leave it to the lease.
+            unknown = OutcomeUnknown("stopped while sending")
+            await asyncio.shield(self._settle(attempt, unknown))
+            raise
+        except Exception as error:
+            # A connector's own mistake: the call may have been made.
+            log.error("connector raised", channel=channel.name, error=type(error).__name__)
+            return OutcomeUnknown(type(error).__name__)
+        return sent
+
+    async def _settle(self, attempt: Attempt, outcome: Sent | SendFailed) -> Settled | None:
+        row = attempt.row
+        retry_at = self._retry_at(attempt, outcome)
+        self._count(outcome, retry_at)
+        if isinstance(outcome, SendFailed) and outcome.pauses_channel:
+            self._pause(row["channel_id"], outcome)
+        item = Settlement(
+            row["address_id"], attempt.token, row["id"], outcome, self._clock.now(), retry_at
+        )
+        try:
+            settled = await self._store.each(settle, item)
+        except LeaseLost:
+            return None
+        self._bus.poke("change")
+        return settled if isinstance(settled, Settled) else None
+
+    def _retry_at(self, attempt: Attempt, outcome: Sent | SendFailed) -> Micros | None:
+        row, now = attempt.row, self._clock.now()
+        if isinstance(outcome, Sent) or outcome.final:
+            return None
+        if isinstance(outcome, OutcomeUnknown):
+            return now + round(self._limits.reconcile_for * SECOND)
+        delay = retry_delay(row["attempt"], outcome.retry_in, random.random)
+        at = now + round(delay * SECOND)
+        # Past the horizon the row is begun once more and ends as expired.
+        return min(at, row["expires_at"]) if row["expires_at"] else at
+
+    async def _reconcile(self, attempt: Attempt) -> bytes | None:
+        """Ask the provider about a send of unknown outcome; the row's id when it must be sent
+        again."""
+        row = attempt.row
+        channel = self._channels.by_id.get(row["channel_id"])
+        found: Sent | None = None
+        if channel is not None and isinstance(channel.connector, Reconciles):
+            try:
+                found = await channel.connector.look_up(
+                    outbound_of(channel, attempt), row["sending_at"] or row["created_at"]
+                )
+            except SendFailed as error:
+                log.warning("look-up failed", channel=channel.name, error=type(error).__name__)
+        if found is not None:
+            self.counts.reconciled += 1
+            await self._settle(attempt, found)
+            return None
+        await self._store.write(abandon, row["address_id"], attempt.token, None, None)
+        return bytes(row["id"])
+
+    def _pause(self, channel_id: bytes, error: SendFailed) -> None:
+        channel = self._channels.by_id.get(channel_id)
+        if channel is not None and not channel.paused:
+            channel.paused = error.reason or "misconfigured"
+            log.error("channel paused", channel=channel.name, code=error.code)
+
+    def _count(self, outcome: Sent | SendFailed, retry_at: Micros | None) -> None:
+        if isinstance(outcome, Sent):
+            self.counts.sent += 1
+        elif isinstance(outcome, OutcomeUnknown):
+            self.counts.unknown += 1
+        elif retry_at is not None:
+            self.counts.retried += 1
+        else:
+            failed = self.counts.failed
+            failed[outcome.error_class] = failed.get(outcome.error_class, 0) + 1
+
+
+def outbound_of(channel: Channel, attempt: Attempt) -> Outbound:
+    row = attempt.row
+    return Outbound(
+        id=row["id"],
+        to=Address(channel.account, row["recipient"]),
+        message=message_of(row),
+        correlation_id=row["id"].hex(),
+        attempt=row["attempt"],
+        reply_to=(row["reply_to"] or {}).get("external_id", ""),
+    )

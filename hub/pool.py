@@ -1,0 +1,72 @@
+"""Runs one handler for many keys: each key by one task at a time, some keys at once."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Pool:
+    """`poke(key)` has the handler run for the key, soon; pokes that come while it waits are one,
+    and one that comes while it runs has it run again."""
+
+    def __init__(self, name: str, handler: Callable[[bytes], Awaitable[None]], most: int) -> None:
+        self._name = name
+        self._handler = handler
+        self._most = most
+        self._waiting: deque[bytes] = deque()
+        self._states: dict[bytes, bool] = {}  # waiting or running; True: run again
+        self._running: dict[bytes, bool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    def __len__(self) -> int:
+        """How many keys are in hand."""
+        return len(self._states)
+
+    def poke(self, key: bytes) -> None:
+        if self._stopped:
+            return
+        if key in self._states:
+            if key in self._running:
+                self._states[key] = True
+            return
+        self._states[key] = False
+        self._waiting.append(key)
+        if len(self._tasks) < self._most:
+            task = asyncio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def poke_later(self, key: bytes, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(max(seconds, 0.0), self.poke, key)
+
+    async def stop(self, seconds: float) -> None:
+        """Take nothing new, let what runs end for `seconds`, then cancel it."""
+        self._stopped = True
+        self._waiting.clear()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=2)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            key = self._waiting.popleft()
+            self._running[key] = True
+            try:
+                await self._handler(key)
+            except Exception as error:
+                # The store is away or the handler is wrong: the sweeper finds the key again.
+                log.error("work failed", pool=self._name, error=type(error).__name__, exc_info=True)
+            finally:
+                del self._running[key]
+                again = self._states.pop(key)
+            if again:
+                self.poke(key)

@@ -1,0 +1,137 @@
+"""What waiters ask when nobody poked them: where is work, and what may be thrown away."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub.clock import DAY, Micros
+from hub.store.schema import (
+    addresses,
+    changes,
+    conversations,
+    hooks,
+    idempotency,
+    messages,
+    timers,
+    visitors,
+)
+from hub.store.sql import lease_now
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Conversations with an event and addresses with something due, none of them leased now."""
+
+    conversations: list[bytes]
+    addresses: list[bytes]
+
+
+def pending(conn: sa.Connection, at: Micros, paused: frozenset[bytes], most: int = 500) -> Pending:
+    """Find work that may have been missed; `paused` are channels whose sends wait."""
+    now = lease_now(conn)
+    unhandled = (
+        sa.select(messages.c.conversation_id)
+        .where(messages.c.handled_at.is_(None))
+        .distinct()
+        .limit(most)
+    )
+    due = sa.select(timers.c.conversation_id).where(timers.c.due_at <= at).distinct().limit(most)
+    events = unhandled.union(due).subquery()
+    turns = sa.select(events.c.conversation_id).join(
+        conversations,
+        sa.and_(conversations.c.id == events.c.conversation_id, conversations.c.lease_until <= now),
+    )
+    sends = (
+        sa.select(messages.c.address_id)
+        .join(addresses, addresses.c.id == messages.c.address_id)
+        .where(
+            messages.c.lane.isnot(None),
+            sa.or_(messages.c.due_at.is_(None), messages.c.due_at <= at),
+            addresses.c.lease_until <= now,
+            addresses.c.channel_id.notin_(list(paused)) if paused else sa.true(),
+        )
+        .distinct()
+        .limit(most)
+    )
+    return Pending(
+        list(conn.execute(turns).scalars()),
+        list(conn.execute(sends).scalars()),
+    )
+
+
+def next_due(conn: sa.Connection, at: Micros) -> Micros | None:
+    """When the next timer or outbox row after `at` is due."""
+    times = [
+        conn.execute(sa.select(sa.func.min(timers.c.due_at)).where(timers.c.due_at > at)).scalar(),
+        conn.execute(
+            sa.select(sa.func.min(messages.c.due_at)).where(
+                messages.c.lane.isnot(None), messages.c.due_at > at
+            )
+        ).scalar(),
+    ]
+    return min((time for time in times if time is not None), default=None)
+
+
+def wake_snoozed(conn: sa.Connection, at: Micros) -> int:
+    """Reopen conversations whose snooze is over."""
+    woken = conn.execute(
+        conversations.update()
+        .where(conversations.c.snoozed_until <= at)
+        .values(status="open", snoozed_until=None)
+        .returning(conversations.c.id)
+    ).scalars()
+    rows = [{"conversation_id": id, "kind": "status", "at": at} for id in woken]
+    if rows:
+        conn.execute(changes.insert(), rows)
+    return len(rows)
+
+
+def recover(conn: sa.Connection, at: Micros, unknown_for: Micros) -> int:
+    """After a start as the only process of this database: nobody holds a lease, and what was
+    being sent has an unknown outcome. Returns how many sends were cut off."""
+    conn.execute(
+        conversations.update().where(conversations.c.lease_until > 0).values(lease_until=0)
+    )
+    conn.execute(addresses.update().where(addresses.c.lease_until > 0).values(lease_until=0))
+    cut = messages.c.state == "sending"
+    open_rows = messages.c.lane.isnot(None)
+    lost = conn.execute(
+        messages.update()
+        .where(open_rows, cut, messages.c.unknowns >= 1)
+        .values(
+            state="failed",
+            lane=None,
+            unknowns=messages.c.unknowns + 1,
+            error_class="outcome_unknown",
+            error_reason="the outcome of the send is unknown",
+        )
+    ).rowcount
+    unknown = conn.execute(
+        messages.update()
+        .where(open_rows, cut)
+        .values(state="unknown", unknowns=messages.c.unknowns + 1, due_at=at + unknown_for, lane=0)
+    ).rowcount
+    return lost + unknown
+
+
+def throw_away(
+    conn: sa.Connection, at: Micros, *, hooks_days: int, changes_days: int, most: int = 5000
+) -> int:
+    """Delete what is past its time, at most `most` rows a table. Returns how many."""
+    gone = 0
+    for table, column, age in (
+        (hooks, hooks.c.received_at, hooks_days * DAY),
+        (idempotency, idempotency.c.created_at, 2 * DAY),
+    ):
+        keys = list(table.primary_key.columns)
+        old = sa.select(*keys).where(column < at - age).limit(most)
+        gone += conn.execute(table.delete().where(sa.tuple_(*keys).in_(old))).rowcount
+    upto = sa.select(sa.func.max(changes.c.id)).where(changes.c.at < at - changes_days * DAY)
+    newest = conn.execute(upto).scalar()
+    if newest is not None:
+        gone += conn.execute(changes.delete().where(changes.c.id <= newest)).rowcount
+    gone += conn.execute(visitors.delete().where(visitors.c.expires_at < at - 30 * DAY)).rowcount
+    return gone

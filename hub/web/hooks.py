@@ -1,0 +1,88 @@
+"""Providers' webhooks: checked over the raw bytes, stored, then answered.
+
+Nothing else happens inside the request.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+from aiohttp import web
+
+from hub.channels import Channel
+from hub.connector import Hook
+from hub.errors import HookRejected, HookUnreadable, StoreUnavailable
+from hub.web.state import STATE, State
+
+log = structlog.get_logger(__name__)
+
+
+def add_hooks(app: web.Application) -> None:
+    app.router.add_route("*", "/hooks/{channel}", receive)
+
+
+async def receive(request: web.Request) -> web.Response:
+    state = request.app[STATE]
+    channel = state.channels.by_name.get(request.match_info["channel"])
+    if channel is None or channel.kind == "webchat":
+        return web.Response(status=404, text="no such channel")
+    if request.method not in ("GET", "POST"):
+        return web.Response(status=405, headers={"Allow": "GET, POST"})
+    body = await _read(request, state.settings.limits.hook_bytes)
+    if body is None:
+        # The rest of the body is not read: the connection cannot be used again.
+        return web.Response(status=413, text="too large", headers={"Connection": "close"})
+    hook = make_hook(state, request, body)
+    try:
+        channel.connector.check(hook)
+    except HookRejected as rejected:
+        log.warning("hook rejected", channel=channel.name, reason=str(rejected))
+        return web.Response(status=403, text="not genuine")
+    if hook.method == "POST":
+        try:
+            await _accept(state, channel, hook)
+        except StoreUnavailable as error:
+            log.error("hook not stored", channel=channel.name, error=str(error))
+            return web.Response(status=503, headers={"Retry-After": "5"})
+    answer = channel.connector.answer(hook)
+    return web.Response(
+        status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type}
+    )
+
+
+async def _read(request: web.Request, most: int) -> bytes | None:
+    """The body, or None when it is larger than `most` bytes."""
+    if (request.content_length or 0) > most:
+        return None
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)
+
+
+def make_hook(state: State, request: web.Request, body: bytes) -> Hook:
+    """The request as connectors see it; its URL is the public one, not what a proxy forwarded."""
+    headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
+    return Hook(
+        method=request.method,
+        url=state.settings.hub.public_url + request.raw_path,
+        query=request.rel_url.raw_query_string,
+        headers=headers,
+        body=body,
+        received_at=state.clock.now(),
+    )
+
+
+async def _accept(state: State, channel: Channel, hook: Hook) -> None:
+    """Store what the hook brought; a genuine one is never lost for what it says."""
+    try:
+        parsed = channel.connector.parse(hook)
+    except HookUnreadable as error:
+        await state.intake.accept(channel, [], raw=hook, dead=str(error))
+        return
+    except Exception as error:
+        log.error("connector raised", channel=channel.name, error=type(error).__name__)
+        await state.intake.accept(channel, [], raw=hook, dead=f"unread: {type(error).__name__}")
+        return
+    await state.intake.accept(channel, parsed, raw=hook)

@@ -1,0 +1,160 @@
+"""Wake, claim, handle, deliver, release: what runs beside the web, in as many processes as
+wanted."""
+
+import asyncio
+import contextlib
+import time
+
+import structlog
+
+from hub.bus import Bus
+from hub.clock import SECOND, Clock
+from hub.errors import LeaseLost, StoreUnavailable
+from hub.fetch import Fetching
+from hub.outbox import Outbox
+from hub.pool import Pool
+from hub.settings import LimitSettings
+from hub.store import Store
+from hub.store.claims import Claim, Leased, Work, claim, release
+from hub.store.sweep import pending, throw_away, wake_snoozed
+from hub.store.turns import commit
+from hub.turn import Answerer
+
+log = structlog.get_logger(__name__)
+
+HOUSEKEEPING_EVERY = 300.0
+
+
+class Worker:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        answerer: Answerer,
+        outbox: Outbox,
+        fetching: Fetching,
+        limits: LimitSettings,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._answerer = answerer
+        self._outbox = outbox
+        self._fetching = fetching
+        self._limits = limits
+        self._turns = Pool("turns", self._handle, limits.workers)
+        self._sends = Pool("sends", self._deliver, limits.sends)
+        self._background: list[asyncio.Task[None]] = []
+        self._stop_listening = [
+            bus.listen("conversation", self._turns.poke),
+            bus.listen("address", self._sends.poke),
+        ]
+        self._swept_at = time.monotonic()
+
+    def start(self) -> None:
+        """Begin to work; returns at once."""
+        self._background = [
+            asyncio.create_task(self._sweep_for_ever()),
+            asyncio.create_task(self._keep_house()),
+            asyncio.create_task(self._fetching.run()),
+        ]
+
+    async def stop(self) -> None:
+        """Take no new work, finish what is in hand, and give back what does not end in time."""
+        for stop in self._stop_listening:
+            stop()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        seconds = self._limits.shutdown
+        await asyncio.gather(self._turns.stop(seconds), self._sends.stop(seconds))
+
+    def beat(self) -> float:
+        """Seconds since this worker last looked for work."""
+        return time.monotonic() - self._swept_at
+
+    def is_idle(self) -> bool:
+        return not self._turns and not self._sends
+
+    async def _handle(self, conversation_id: bytes) -> None:
+        """Handle the events of one conversation until none is left."""
+        while True:
+            claimed = await self._store.each(
+                claim,
+                Claim(conversation_id, round(self._limits.lease * SECOND), self._clock.now()),
+            )
+            if isinstance(claimed, Leased):
+                seconds = (claimed.until - time.time_ns() // 1000) / SECOND
+                self._turns.poke_later(conversation_id, seconds + 0.01)
+                return
+            if claimed is None or not await self._turn(claimed) or not claimed.backlog:
+                return
+
+    async def _turn(self, work: Work) -> bool:
+        """One event, from its claim to its commit. False: it is not done, or not ours."""
+        try:
+            ending = await self._answerer.answer(work)
+            await self._store.each(commit, ending)
+        except LeaseLost:
+            # Lost to another worker or to a new owner: give back what may still be ours.
+            await self._store.write(release, work.id, work.token, forget=True)
+            self._turns.poke(work.id)
+            return False
+        except StoreUnavailable:
+            raise
+        except asyncio.CancelledError:
+            with contextlib.suppress(StoreUnavailable):
+                await asyncio.shield(self._store.write(release, work.id, work.token, forget=True))
+            raise
+        except Exception as error:
+            log.error("turn failed", error=type(error).__name__, exc_info=True)
+            await self._store.write(release, work.id, work.token, forget=False)
+            self._turns.poke_later(work.id, 0.2 * work.claims)
+            return False
+        for address_id in {row["address_id"] for row in ending.rows if row["lane"] is not None}:
+            self._sends.poke(address_id)
+        self._bus.poke("change")
+        return True
+
+    async def _deliver(self, address_id: bytes) -> None:
+        until = await self._outbox.deliver(address_id)
+        if until is not None:
+            seconds = (until - self._clock.now()) / SECOND
+            if seconds < self._limits.poll * 2:
+                self._sends.poke_later(address_id, seconds)
+
+    async def sweep(self) -> None:
+        """Find work that nobody was told of."""
+        at = self._clock.now()
+        found = await self._store.read(pending, at, self._outbox.paused())
+        for conversation_id in found.conversations:
+            self._turns.poke(conversation_id)
+        for address_id in found.addresses:
+            self._sends.poke(address_id)
+        self._swept_at = time.monotonic()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable as error:
+                log.warning("sweep failed", error=str(error))
+            await asyncio.sleep(self._limits.poll)
+
+    async def _keep_house(self) -> None:
+        limits = self._limits
+        while True:
+            try:
+                at = self._clock.now()
+                if await self._store.write(wake_snoozed, at):
+                    self._bus.poke("change")
+                await self._store.write(
+                    throw_away,
+                    at,
+                    hooks_days=limits.raw_hooks_days,
+                    changes_days=limits.changes_days,
+                )
+            except StoreUnavailable as error:
+                log.warning("housekeeping failed", error=str(error))
+            await asyncio.sleep(HOUSEKEEPING_EVERY)
