@@ -71,6 +71,7 @@ def test_imports_follow_the_rules() -> None:
         ("hub/message.py", "import hub.store", "Imports of the hub go down the floors only"),
         ("hub/clock.py", "import connectors.graph", "The hub finds connectors and dialogs by name"),
         ("connectors/graph.py", "import hub.settings", "Connectors know the hub's words"),
+        ("connectors/twilio.py", "import connectors.whatsapp", "Connectors do not know each other"),
         ("connectors/sandbox/media.py", "import hub.clock", "The stand-ins share nothing"),
         ("dialogs/welcome.py", "import hub.clock", "Dialogs know the dialog contract alone"),
         ("hub/compose.py", "import sqlalchemy", "Only the store knows SQL"),
