@@ -1,0 +1,134 @@
+"""Twilio's REST API: its SDK over the hub's HTTP session.
+
+Imported in a thread at first use, because the SDK takes 100 ms to import. The SDK's own client
+would own a session, have no time-out and lose the Retry-After header; here every answer that is
+not a success becomes a SendFailed before the SDK sees it.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+from twilio.base.exceptions import TwilioException  # type: ignore[import-untyped]  # ships no types
+from twilio.http import AsyncHttpClient  # type: ignore[import-untyped]  # ships no types
+from twilio.http.response import Response  # type: ignore[import-untyped]  # ships no types
+from twilio.rest import Client  # type: ignore[import-untyped]  # ships no types
+
+from connectors._twilio_codes import send_failure
+from hub.connector import Http, HttpReply
+from hub.errors import OutcomeUnknown, SendFailed
+
+API = "https://api.twilio.com"
+PAGE = 50
+"""How many of a recipient's messages are looked through for one whose outcome is unknown."""
+
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, TwilioException)
+"""What the SDK raises on a success whose body is not what it expects."""
+
+
+class SharedSession(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no types
+    """The SDK's transport over `Http`. Raises a SendFailed for whatever is not a success."""
+
+    def __init__(self, http: Http, api_base: str) -> None:
+        super().__init__(logging.getLogger(__name__), is_async=True)
+        self.http = http
+        self.api_base = api_base
+
+    async def request(
+        self,
+        method: str,
+        uri: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        url = self.api_base + uri.removeprefix(API)
+        if params:
+            url += "?" + urlencode(params, doseq=True)
+        named = dict(headers or {})
+        if auth:
+            named["Authorization"] = aiohttp.encode_basic_auth(*auth)
+        body = urlencode(data, doseq=True).encode() if data else None
+        reply = await self.http.request(method, url, headers=named, body=body)
+        if not 200 <= reply.status < 300:
+            raise failure_of(reply)
+        return Response(reply.status, reply.body.decode("utf-8", "replace"), reply.headers)
+
+
+class Api:
+    """The calls the connector makes. All raise a SendFailed."""
+
+    def __init__(self, http: Http, api_base: str, account_sid: str, auth_token: str) -> None:
+        self.account_sid = account_sid
+        self.client = Client(
+            account_sid,
+            auth_token,
+            http_client=SharedSession(http, api_base),
+            # An empty mapping would make the SDK take its region from the process environment.
+            environment={"TWILIO_REGION": ""},
+        )
+        self.messages = self.client.messages  # imports the API's classes, too: a thread's work
+
+    async def create(self, fields: Mapping[str, Any]) -> str:
+        """Hand a message over and return its sid; `fields` are the SDK's names."""
+        try:
+            message = await self.messages.create_async(**fields)
+        except UNREADABLE:
+            raise OutcomeUnknown("Twilio's answer cannot be read") from None
+        if not (isinstance(message.sid, str) and message.sid):
+            raise OutcomeUnknown("Twilio's answer has no sid")
+        return message.sid
+
+    async def newest(self, to: str, sender: str, since: datetime) -> list[Any]:
+        """The messages to a recipient created at or after `since`, newest first, of `sender`
+        alone if it is given.
+
+        Twilio is not asked to filter by date: it would by the date of sending, which a message
+        that still waits in its queue has not.
+        """
+        filters = {"to": to, "from_": sender} if sender else {"to": to}
+        try:
+            found = list(await self.messages.page_async(**filters, page_size=PAGE))
+        except UNREADABLE:
+            raise OutcomeUnknown("Twilio's list of messages cannot be read") from None
+        recent = [message for message in found if created_at(message) >= since]
+        return sorted(recent, key=created_at, reverse=True)
+
+    async def account(self) -> str:
+        """The account's name, sid and, if it is not active, status."""
+        try:
+            account = await self.client.api.v2010.accounts(self.account_sid).fetch_async()
+            name, status = str(account.friendly_name), str(account.status)
+        except UNREADABLE:
+            raise OutcomeUnknown("Twilio's account cannot be read") from None
+        about = self.account_sid if status == "active" else f"{self.account_sid}, {status}"
+        return f"{name} ({about})"
+
+
+def created_at(message: Any) -> datetime:
+    found = message.date_created or message.date_sent
+    return found if isinstance(found, datetime) else datetime.min.replace(tzinfo=UTC)
+
+
+def failure_of(reply: HttpReply) -> SendFailed:
+    try:
+        code = int(orjson.loads(reply.body)["code"])
+    except (ValueError, TypeError, LookupError, OverflowError):
+        code = None
+    return send_failure(reply.status, code, seconds_of(reply.headers.get("Retry-After")))
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """Retry-After in seconds; Twilio does not give it as a date."""
+    try:
+        seconds = float(retry_after or "")
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 1e6 else None

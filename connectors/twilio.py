@@ -1,0 +1,302 @@
+"""SMS and MMS through Twilio, and WhatsApp through Twilio as far as text and media go.
+
+Webhooks: https://www.twilio.com/docs/messaging/guides/webhook-request; sending:
+https://www.twilio.com/docs/messaging/api/message-resource. One hook URL takes messages and status
+callbacks; the latter carry our message's id in the query, as `m`.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import aiohttp
+from multidict import MultiDict
+from pydantic import AfterValidator, Field, model_validator
+
+from connectors._twilio_form import WHATSAPP, Line, read_form
+from hub.clock import SECOND, Micros
+from hub.connector import (
+    ChannelRef,
+    ChannelSettings,
+    Connector,
+    Hook,
+    HookAnswer,
+    Http,
+    Limits,
+)
+from hub.errors import HookRejected, HookUnreadable, MediaFailed, Refused
+from hub.message import Media, Message, Outbound, Place, Sent, clean_text
+from hub.signal import Parsed
+
+if TYPE_CHECKING:
+    from connectors._twilio_api import Api
+
+API = "https://api.twilio.com"
+BODY_BYTES = 1 << 20
+FIELDS = 500
+SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
+TRIAL_PREFIX = "Sent from your Twilio trial account - "
+
+# Twilio queues what is over a sender's rate for 4 hours, so SMS needs no rate here. MMS takes
+# 5 MB of JPEG, PNG or GIF and 500 KB of all else.
+SMS = Limits(
+    text=1600,
+    caption=1600,
+    media={
+        "image": 5_000_000,
+        "video": 500_000,
+        "audio": 500_000,
+        "voice": 500_000,
+        "file": 500_000,
+        "sticker": 500_000,
+    },
+    media_count=10,
+    captions=frozenset({"image", "video", "audio", "voice", "file", "sticker"}),
+)
+# One attachment a message: WhatsApp ignores the others. Buttons and lists need a Content template.
+ON_WHATSAPP = Limits(
+    text=1600,
+    caption=1600,
+    media={
+        "image": 5_000_000,
+        "video": 16_000_000,
+        "audio": 16_000_000,
+        "voice": 16_000_000,
+        "file": 16_000_000,
+        "sticker": 16_000_000,
+    },
+    media_count=1,
+    captions=frozenset({"image", "video"}),
+    places=True,
+    window=24 * 3600,
+    rate=80,
+)
+
+
+def _check_sender(sender: str) -> str:
+    number = sender.removeprefix(WHATSAPP)
+    is_number = re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
+    is_code_or_name = re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z &_-]{2,10}", sender)
+    if sender and not (is_number or is_code_or_name):
+        raise ValueError("should be +NUMBER, whatsapp:+NUMBER, a short code or a sender name")
+    return sender
+
+
+class Twilio(Connector):
+    class Settings(ChannelSettings):
+        """Exactly one of `sender` and `messaging_service_sid`. `shared_keys` maps the id of each
+        SharedKey that signs webhooks by HMAC-SHA256 to its secret."""
+
+        account_sid: str = Field(pattern="^AC[0-9A-Za-z]+$")
+        auth_token: str = Field(min_length=1, repr=False)
+        sender: Annotated[str, AfterValidator(_check_sender)] = ""
+        messaging_service_sid: str = Field(default="", pattern="^(MG[0-9A-Za-z]+)?$")
+        shared_keys: dict[str, str] = Field(default_factory=dict, repr=False)
+        api_base: Annotated[str, AfterValidator(lambda url: url.rstrip("/") or API)] = API
+
+        @model_validator(mode="after")
+        def _check_one_account(self) -> "Twilio.Settings":
+            if bool(self.sender) == bool(self.messaging_service_sid):
+                raise ValueError("needs exactly one of sender and messaging_service_sid")
+            return self
+
+    limits: ClassVar[Limits] = SMS
+
+    def __init__(self, channel: ChannelRef, settings: Settings, http: Http) -> None:
+        super().__init__(channel, settings, http)
+        self.line = Line(
+            self.account(settings), bool(settings.messaging_service_sid), settings.vouches
+        )
+        self.on_whatsapp = settings.sender.startswith(WHATSAPP)
+        if self.on_whatsapp:
+            self.limits = ON_WHATSAPP  # type: ignore[misc]  # one kind, two sets of limits
+        self.basic_auth = aiohttp.encode_basic_auth(settings.account_sid, settings.auth_token)
+        self._api: Api | None = None
+
+    @classmethod
+    def account(cls, settings: Any) -> str:
+        return str(settings.sender or settings.messaging_service_sid)
+
+    def secrets(self) -> tuple[str, ...]:
+        encoded = self.basic_auth.removeprefix("Basic ")
+        return (self.settings.auth_token, encoded, *self.settings.shared_keys.values())
+
+    def check(self, hook: Hook) -> None:
+        """By Twilio's own validator, which tries the URL with and without the default port.
+
+        A body that is not a form must be covered by `bodySHA256` in the signed URL.
+        """
+        from twilio.request_validator import (  # type: ignore[import-untyped]  # ships no types
+            RequestValidator,
+        )
+
+        signature = hook.headers.get("x-twilio-signature")
+        if not signature:
+            raise HookRejected("X-Twilio-Signature is missing")
+        if len(hook.body) > BODY_BYTES:
+            raise HookRejected("the body is over 1 MiB")
+        secret, algorithm = self._key_for(hook.headers.get(SETTINGS_HEADER, ""))
+        try:
+            fields = form_fields(hook)
+            signed = MultiDict(fields or ()) if hook.method == "POST" else {}
+            genuine = RequestValidator(secret).validate(hook.url, signed, signature, algorithm)
+        except ValueError:
+            raise HookRejected("the URL or the form is not valid UTF-8") from None
+        if not genuine:
+            raise HookRejected("X-Twilio-Signature is wrong")
+        if fields is None:
+            check_body_hash(hook)
+        elif dict(reversed(fields)).get("AccountSid") != self.settings.account_sid:
+            raise HookRejected("AccountSid is not this channel's account")
+
+    def _key_for(self, settings_header: str) -> tuple[str, str]:
+        """The secret and algorithm that the header names, if they are configured as a pair."""
+        named = dict(part.strip().partition("=")[::2] for part in settings_header.split(","))
+        algorithm = named.get("algorithm") or "HMAC_SHA1"
+        if algorithm == "HMAC_SHA1":
+            return self.settings.auth_token, algorithm
+        secret = self.settings.shared_keys.get(named.get("key", ""))
+        if algorithm != "HMAC_SHA256" or not secret:
+            raise HookRejected("signed by a key or an algorithm that is not configured")
+        return secret, algorithm
+
+    def parse(self, hook: Hook) -> list[Parsed]:
+        try:
+            fields = form_fields(hook)
+        except ValueError:
+            raise HookUnreadable("the form is not valid UTF-8") from None
+        if fields is None:
+            raise HookUnreadable("the body is not a form")
+        form = {name: value.replace("\0", "") for name, value in reversed(fields)}
+        correlation_id = clean_text(query_value(hook, "m"))
+        return read_form(form, self.line, correlation_id, hook.received_at)
+
+    def answer(self, hook: Hook) -> HookAnswer:
+        """Any plain text would be sent to the customer as an SMS."""
+        return HookAnswer(b"<Response/>", "text/xml")
+
+    async def send(self, out: Outbound) -> Sent:
+        api = await self._open_api()
+        return Sent(await api.create(self._fields_of(out)))
+
+    def _fields_of(self, out: Outbound) -> dict[str, Any]:
+        """The SDK's names of what makes this message."""
+        message = out.message
+        fields: dict[str, Any] = {"to": self._to(out), "status_callback": self._callback(out)}
+        if self.settings.sender:
+            fields["from_"] = self.settings.sender
+        else:
+            fields["messaging_service_sid"] = self.settings.messaging_service_sid
+        if message.media:
+            fields["media_url"] = [public_url(media) for media in message.media]
+        if message.place and self.on_whatsapp:
+            fields["persistent_action"] = [geo(message.place)]
+        if text := text_of(message):
+            fields["body"] = text
+        elif not message.media:
+            raise Refused("the message has neither text nor attachments")
+        return fields
+
+    def _to(self, out: Outbound) -> str:
+        to = out.to.external_id
+        return to if not self.on_whatsapp or to.startswith(WHATSAPP) else WHATSAPP + to
+
+    def _callback(self, out: Outbound) -> str:
+        url = self.channel.hook_url
+        join = "&" if "?" in url else "?"
+        return f"{url}{join}m={quote(out.correlation_id, safe='')}"
+
+    async def look_up(self, out: Outbound, since: Micros) -> Sent | None:
+        """The newest message to the customer of the same content, created at or after `since`
+        (to the second, which is how Twilio's times are given)."""
+        api = await self._open_api()
+        earliest = datetime.fromtimestamp(since // SECOND, UTC)
+        for found in await api.newest(self._to(out), self.settings.sender, earliest):
+            if self._is_same(found, out.message):
+                return Sent(found.sid)
+        return None
+
+    def _is_same(self, found: Any, message: Message) -> bool:
+        service = self.settings.messaging_service_sid
+        body = str(found.body or "").removeprefix(TRIAL_PREFIX).strip()
+        return (
+            bool(found.sid)
+            and str(found.direction or "outbound").startswith("outbound")
+            and (not service or found.messaging_service_sid == service)
+            and body == text_of(message).strip()
+            and str(found.num_media or 0) == str(len(message.media))
+        )
+
+    async def media_request(self, media: Media) -> tuple[str, dict[str, str]]:
+        """Attachments lie behind the account's credentials, which go to Twilio's hosts alone."""
+        url = urlsplit(media.source_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise MediaFailed("the attachment has no address")
+        base = urlsplit(self.settings.api_base)
+        is_twilio = url.scheme == "https" and url.hostname.endswith(".twilio.com")
+        if is_twilio or (url.scheme, url.netloc) == (base.scheme, base.netloc):
+            return media.source_url, {"Authorization": self.basic_auth}
+        return media.source_url, {}
+
+    async def who_am_i(self) -> str:
+        return await (await self._open_api()).account()
+
+    async def _open_api(self) -> "Api":
+        if self._api is None:
+            self._api = await asyncio.to_thread(self._import_api)
+        return self._api
+
+    def _import_api(self) -> "Api":
+        from connectors._twilio_api import Api
+
+        settings = self.settings
+        return Api(self.http, settings.api_base, settings.account_sid, settings.auth_token)
+
+
+def form_fields(hook: Hook) -> list[tuple[str, str]] | None:
+    """The form's fields, blank ones too, for Twilio signs them; None if there is no form.
+
+    Raises ValueError if it is not UTF-8 or has too many fields.
+    """
+    if hook.method != "GET" and not is_form(hook):
+        return None
+    encoded = hook.query.encode() if hook.method == "GET" else hook.body
+    return parse_qsl(
+        encoded.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS
+    )
+
+
+def is_form(hook: Hook) -> bool:
+    mime = hook.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return mime == "application/x-www-form-urlencoded"
+
+
+def query_value(hook: Hook, name: str) -> str:
+    return dict(reversed(parse_qsl(hook.query))).get(name, "")
+
+
+def check_body_hash(hook: Hook) -> None:
+    claimed = query_value(hook, "bodySHA256").encode()
+    if not hmac.compare_digest(hashlib.sha256(hook.body).hexdigest().encode(), claimed):
+        raise HookRejected("bodySHA256 is missing or wrong")
+
+
+def public_url(media: Media) -> str:
+    if not media.source_url.startswith(("http://", "https://")):
+        raise MediaFailed("the attachment has no address that Twilio could fetch it from")
+    return media.source_url
+
+
+def text_of(message: Message) -> str:
+    """The body; a place must have one."""
+    place = message.place
+    return message.text or (place.name or place.address or "\N{ROUND PUSHPIN}" if place else "")
+
+
+def geo(place: Place) -> str:
+    label = f"|{place.name}" if place.name else ""
+    return f"geo:{place.latitude},{place.longitude}{label}"
