@@ -11,7 +11,8 @@ class Account(BaseModel):
 
     `receipts` are the ones posted for an accepted message. `receipt_delay` is in seconds of
     real time: one number is the distance from each receipt to the next, a list gives each
-    its own. `hook_timeout` is how long the provider waits for a webhook's answer.
+    its own. `hook_timeout` is how long the provider waits for a webhook's answer, `first_retry`
+    how long before it repeats one; both in seconds.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -20,6 +21,7 @@ class Account(BaseModel):
     receipts: tuple[Literal["sent", "delivered", "read"], ...] = ("sent", "delivered", "read")
     receipt_delay: float | tuple[float, ...] = 0.02
     hook_timeout: float = 15.0
+    first_retry: float = 0.2
 
     @property
     def key(self) -> str:

@@ -12,7 +12,6 @@ from yarl import URL
 
 from connectors.sandbox.calls import later_than
 
-FIRST_RETRY = 0.2
 LONGEST_RETRY = 5.0
 
 
@@ -22,7 +21,8 @@ class Post:
 
     `due` is in seconds of `time.monotonic`. `retries` None means until a 2xx. An empty `url`
     posts nothing, but its `begun` still runs when due. `done` gets the last HTTP status, or
-    None when the hook was never reached.
+    None when the hook was never reached. The wait before a retry starts at `first_retry`
+    seconds and doubles to 5 s.
     """
 
     queue: str
@@ -35,6 +35,7 @@ class Post:
     external_ids: tuple[str, ...]
     receipt: str | None = None
     retries: int | None = None
+    first_retry: float = 0.2
     timeout: float = 15.0
     due: float = 0.0
     begun: Callable[[], None] | None = None
@@ -76,6 +77,8 @@ class Deliveries:
         self._queues: dict[str, _Queue] = {}
         self._count = 0
         self._posts = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.attempts: deque[Attempt] = deque(maxlen=keep)
 
     @property
@@ -106,6 +109,7 @@ class Deliveries:
         queue = self._queues.get(post.queue)
         if queue is None:
             queue = self._queues[post.queue] = _Queue()
+        self._idle.clear()
         self._posts += 1
         queue.open += 1
         heappush(queue.heap, (post.due, self._posts, post))
@@ -127,6 +131,10 @@ class Deliveries:
         """How many posts are not delivered yet."""
         return sum(queue.open for queue in self._queues.values())
 
+    async def drained(self) -> None:
+        """Wait until every post is delivered or given up."""
+        await self._idle.wait()
+
     def clear(self) -> None:
         """Forget the attempts and the posts that wait."""
         self.attempts.clear()
@@ -136,6 +144,7 @@ class Deliveries:
             if queue.task is not None:
                 queue.task.cancel()
         self._queues.clear()
+        self._idle.set()
 
     async def _drain(self, name: str, queue: _Queue) -> None:
         while queue.heap:
@@ -156,6 +165,8 @@ class Deliveries:
             _settle(entry[2], status)
         if self._queues.get(name) is queue:
             del self._queues[name]
+            if not self._queues:
+                self._idle.set()
 
     async def _deliver(self, post: Post) -> int | None:
         if post.begun is not None:
@@ -169,7 +180,8 @@ class Deliveries:
                 return attempt.status
             if post.retries is not None and post.attempt > post.retries:
                 return attempt.status
-            await asyncio.sleep(min(FIRST_RETRY * 2 ** min(post.attempt - 1, 10), LONGEST_RETRY))
+            doubled = post.first_retry * 2.0 ** min(post.attempt - 1, 20)
+            await asyncio.sleep(min(doubled, LONGEST_RETRY))
 
     async def _try(self, post: Post) -> Attempt:
         post.attempt += 1

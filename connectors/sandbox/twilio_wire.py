@@ -92,6 +92,7 @@ def make_post(account: Account, item: Item, url: str, form: Mapping[str, str]) -
         kind="message",
         external_ids=(item.external_id,),
         retries=None if account.retry is True else int(account.retry),
+        first_retry=account.first_retry,
         timeout=account.hook_timeout,
     )
 

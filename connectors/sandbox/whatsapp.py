@@ -124,6 +124,7 @@ class Sandbox(standin.Standin[Account]):
             headers=whatsapp_wire.sign(account.app_secret, body),
             kind="message",
             external_ids=(),
+            first_retry=account.first_retry,
             timeout=account.hook_timeout,
         )
 
