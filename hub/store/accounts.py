@@ -21,7 +21,7 @@ def enrol(conn: sa.Connection, wanted: Sequence[tuple[str, str, str]], at: Micro
         if found is None:
             row = {"id": new_id(), "kind": kind, "account": account, "name": name}
             conn.execute(channels.insert().values(**row, created_at=at))
-            rows.append(row)
+            rows.append({**row, "paused_reason": None})
         else:
             if found["name"] != name or found["paused_reason"]:
                 conn.execute(channels.update().where(*same).values(name=name, paused_reason=None))

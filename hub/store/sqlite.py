@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -35,6 +36,19 @@ PRAGMAS = (
     "temp_store=MEMORY",
     "mmap_size=268435456",
     "journal_size_limit=67108864",
+)
+
+CANNOT_WORK = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOTADB,
+    }
 )
 
 
@@ -118,7 +132,7 @@ class SqliteStore:
         try:
             return await self._loop.run_in_executor(self._readers, run)
         except sa.exc.OperationalError as error:
-            raise StoreUnavailable(type(error.orig).__name__) from error
+            raise _explain(error) from error
 
     async def close(self) -> None:
         """Commit what waits, then stop."""
@@ -190,11 +204,21 @@ def _run_batch(conn: sa.Connection, waiting: list[_Waiting]) -> list[tuple[_Wait
     except Exception as error:
         raw.execute("ROLLBACK TO batch")
         if len(waiting) == 1:
-            done = [(waiting[0], error, True)]
+            done = [(waiting[0], _explain(error), True)]
         else:
             done = [outcome for w in waiting for outcome in _run_batch(conn, [w])]
     raw.execute("RELEASE batch")
     return done
+
+
+def _explain(error: Exception) -> Exception:
+    """StoreUnavailable where the database itself cannot work now; any other error as it is."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    if code is None or code & 0xFF not in CANNOT_WORK:
+        return error
+    unavailable = StoreUnavailable(f"SQLite error {code}")
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def _settle(outcomes: list[tuple[_Waiting, Any, bool]]) -> None:

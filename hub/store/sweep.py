@@ -34,15 +34,17 @@ def pending(conn: sa.Connection, at: Micros, paused: frozenset[bytes], most: int
     now = lease_now(conn)
     unhandled = (
         sa.select(messages.c.conversation_id)
-        .where(messages.c.handled_at.is_(None))
+        .join(conversations, conversations.c.id == messages.c.conversation_id)
+        .where(messages.c.handled_at.is_(None), conversations.c.lease_until <= now)
         .distinct()
         .limit(most)
     )
-    due = sa.select(timers.c.conversation_id).where(timers.c.due_at <= at).distinct().limit(most)
-    events = unhandled.union(due).subquery()
-    turns = sa.select(events.c.conversation_id).join(
-        conversations,
-        sa.and_(conversations.c.id == events.c.conversation_id, conversations.c.lease_until <= now),
+    due = (
+        sa.select(timers.c.conversation_id)
+        .join(conversations, conversations.c.id == timers.c.conversation_id)
+        .where(timers.c.due_at <= at, conversations.c.lease_until <= now)
+        .distinct()
+        .limit(most)
     )
     sends = (
         sa.select(messages.c.address_id)
@@ -56,10 +58,8 @@ def pending(conn: sa.Connection, at: Micros, paused: frozenset[bytes], most: int
         .distinct()
         .limit(most)
     )
-    return Pending(
-        list(conn.execute(turns).scalars()),
-        list(conn.execute(sends).scalars()),
-    )
+    turns = {*conn.execute(unhandled).scalars(), *conn.execute(due).scalars()}
+    return Pending(list(turns), list(conn.execute(sends).scalars()))
 
 
 def next_due(conn: sa.Connection, at: Micros) -> Micros | None:
