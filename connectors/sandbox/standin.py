@@ -50,6 +50,7 @@ class Standin(ABC, Generic[A]):
         self.base_url = ""
         self.accounts: dict[str, A] = {}
         self.phones: dict[str, Phone] = {}
+        self._numbers: dict[str, str] = {}
         self.media: dict[str, Media] = {}
         self.faults = FaultList()
         self.calls = CallLog(now, keep)
@@ -139,10 +140,17 @@ class Standin(ABC, Generic[A]):
         known = self.phone(number)
         changed = Phone.model_validate({**known.model_dump(), **facts})
         self.phones[bare_number(number)] = changed
+        for id in (changed.wa_id, changed.user_id):
+            if id is not None:
+                self._numbers[id] = bare_number(number)
         return changed
 
     def phone(self, number: str) -> Phone:
         return self.phones.get(bare_number(number)) or Phone()
+
+    def number_of(self, id: str) -> str:
+        """The phone that a `wa_id` or `user_id` means; other ids are phones themselves."""
+        return self._numbers.get(id, id)
 
     def add_fault(self, do: str, match: dict[str, str] | None = None, **how: Any) -> Fault:
         """Add one fault; `how` are the fields of `Fault`."""
@@ -173,6 +181,7 @@ class Standin(ABC, Generic[A]):
         self.transcript.clear()
         self.deliveries.clear()
         self.phones.clear()
+        self._numbers.clear()
         self.media.clear()
 
     async def customer_writes(

@@ -175,7 +175,7 @@ class Sandbox(standin.Standin[Account]):
         call.account = account.key
         fault = await self.meet_fault(request, call, account, phone, text)
         twilio_rules.check_message(form, whatsapp=account.is_whatsapp)
-        phone = self._phone_meant(call.to)
+        phone = self.number_of(phone)
         steps = self._check_recipient(account, phone, twilio_rules.first(form, "From"))
         urls = form.get("MediaUrl", [])[: 1 if account.is_whatsapp else None]
         sid = twilio_wire.new_sid("MM" if urls else "SM")
@@ -207,11 +207,6 @@ class Sandbox(standin.Standin[Account]):
             raise Refusal(20003)
         call.account = own[0].key
         return own
-
-    def _phone_meant(self, to: str) -> str:
-        id = to.removeprefix("whatsapp:")
-        numbers = (number for number, known in self.phones.items() if known.user_id == id)
-        return next(numbers, bare_number(to))
 
     def _check_recipient(self, account: Account, phone: str, sender: str) -> list[standin.Step]:
         """What becomes of the message on its way. Raises `Refusal` when it does not set out."""

@@ -184,11 +184,9 @@ class Sandbox(standin.Standin[Account]):
             digits = re.sub(r"[ ()+-]", "", to)
             if not re.fullmatch(r"\d{5,20}", digits):
                 raise Refusal(100, "Param to is not a phone number")
-            same = (number for number, known in self.phones.items() if known.wa_id == digits)
-            return next(same, digits)
+            return self.number_of(digits)
         if isinstance(recipient, str) and recipient:
-            same = (number for number, known in self.phones.items() if known.user_id == recipient)
-            return next(same, recipient)
+            return self.number_of(recipient)
         raise Refusal(100, "The parameter to is required.")
 
     def _check_template(self, account: Account, body: whatsapp_wire.Json, item: Item) -> None:
