@@ -1,5 +1,7 @@
 """What one neutral message becomes on channels of every ability."""
 
+from dataclasses import replace
+
 import pytest
 
 from hub.compose import compose
@@ -126,7 +128,7 @@ def test_a_title_too_long_for_a_row_stands_whole_in_its_description() -> None:
         ),
         ((YES, Button(id="y2", title="yes")), "Which?\n1. Yes\n2. yes"),
         ((YES, Button(id="yes", title="No")), "Which?\n1. Yes\n2. No"),
-        ((Button(id="x" * 257, title="Long id"),), "Which?\n1. Long id"),
+        ((Button(id="আ" * 86, title="Long id"),), "Which?\n1. Long id"),
         ((Button(id="a", title="word " * 20),), "Which?\n1. " + " ".join(["word"] * 20)),
         ((Button(id="a", title="Two\nlines", description="d"), NO, SHOP), None),
     ],
@@ -244,6 +246,16 @@ def test_several_attachments_are_several_calls() -> None:
     assert compose(Message.of("All", media=(PHOTO,) * 11), MAIL) == [
         Message.of(media=(PHOTO,) * 10),
         Message.of("All", media=(PHOTO,)),
+    ]
+
+
+def test_an_album_carries_a_caption_only_if_all_of_it_can() -> None:
+    album = (PHOTO, Media(kind="audio", size=10))
+    limits = replace(MAIL, media={"image": 1000, "audio": 1000})
+
+    assert compose(Message.of("Both", media=album), limits) == [
+        Message.of(media=album),
+        Message.of("Both"),
     ]
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from hub.errors import MediaRefused, NotReached, SendFailed
-from hub.media import MediaFetcher, MediaFolder
+from hub.media import MediaFetcher, MediaFolder, origin
 from tests.hub.hosts import PNG, Names, Server, picture, serve
 
 LIMIT = 100_000
@@ -205,6 +206,20 @@ async def test_credentials_are_dropped_for_another_name_of_the_same_machine(
         )
 
     assert ["Authorization" in sent for _, sent in server.seen] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://a.example:443/y?z", True),
+        ("https://A.EXAMPLE/", True),
+        ("http://a.example:443/", False),
+        ("https://a.example:8443/", False),
+        ("https://a.example.evil.example/", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(url: str, same: bool) -> None:
+    assert (origin(URL(url)) == origin(URL("https://a.example/x"))) is same
 
 
 async def test_a_cookie_is_not_kept(fetcher: MediaFetcher) -> None:

@@ -4,7 +4,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from hub.perimeter import Perimeter
+from hub.errors import MediaRefused
+from hub.perimeter import CheckedResolver, Perimeter
+from tests.hub.hosts import Names
 
 PUBLIC = ["8.8.8.8", "157.240.1.35", "2a03:2880:f10c::1", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 OURS = [
@@ -43,6 +45,7 @@ NOBODYS = [
     "::7f00:1",
     "fe80::1",
     "fe80::1%lo",
+    "2a03:2880:f10c::1%eth0",
     "2001:db8::1",
     "2001::1",
     "2002:7f00:1::1",
@@ -87,3 +90,12 @@ def test_one_network_may_be_allowed_by_itself() -> None:
     assert perimeter.permits("::ffff:10.1.2.3")
     assert not perimeter.permits("10.2.0.1")
     assert not perimeter.permits("::1")
+
+
+async def test_one_private_answer_among_public_ones_refuses_the_name() -> None:
+    names = Names({"good.example": [["8.8.8.8"]], "mixed.example": [["8.8.8.8", "10.0.0.1"]]})
+    resolver = CheckedResolver(Perimeter(), names)
+
+    assert [one["host"] for one in await resolver.resolve("good.example", 443)] == ["8.8.8.8"]
+    with pytest.raises(MediaRefused, match="not on the public Internet"):
+        await resolver.resolve("mixed.example", 443)
