@@ -121,6 +121,16 @@ CASES: list[Case] = [
         form_hook(payload("sms_text") | {"From": "BIKASH"}),
         [inbound("SM1", Message.of("Where is my order?"), sender="BIKASH", aliases=())],
     ),
+    Receives(
+        "a sender whose number is none",
+        form_hook(payload("sms_text") | {"From": "+0880170000"}),
+        [inbound("SM1", Message.of("Where is my order?"), sender="+0880170000", aliases=())],
+    ),
+    Receives(
+        "delivered in part is not yet delivered",
+        form_hook(payload("status_delivered") | {"MessageStatus": "partially_delivered"}),
+        [Receipt(SENDER, "SM31", "sent", RECEIVED_AT, recipient=RIMA)],
+    ),
     Receives("queued", received("status_queued", query=f"m={CORRELATION}"), []),
     Receives(
         "a status of the future",

@@ -1,6 +1,7 @@
 """What Twilio is sent, and what each of its answers means."""
 
 import base64
+import os
 
 import aiohttp
 import pytest
@@ -101,6 +102,8 @@ CASES: list[Case] = [
     failing("no such number", refused(21211), NoSuchRecipient(code="21211")),
     failing("throttled", refused(20429, 429, retry_after=2.5), Busy(code="20429", retry_in=2.5)),
     failing("throttled for no stated time", status(429, retry_after="soon"), Busy()),
+    failing("throttled for less than no time", status(429, retry_after=-1), Busy()),
+    failing("throttled for ever", status(429, retry_after="inf"), Busy()),
     failing("queue full", refused(21611), Busy(code="21611")),
     failing("wrong token", refused(20003, 401), Misconfigured(code="20003")),
     failing("forbidden without a code", status(403), Misconfigured()),
@@ -184,3 +187,17 @@ def test_limits_follow_the_sender() -> None:
     assert whatsapp is ON_WHATSAPP
     assert (whatsapp.window, whatsapp.media_count) == (86400, 1)
     assert Twilio.limits is SMS
+
+
+async def test_the_sdk_takes_nothing_from_the_environment() -> None:
+    names = {"TWILIO_REGION": "ie1", "TWILIO_EDGE": "dublin", "TWILIO_AUTH_TOKEN": "other"}
+    before = dict(os.environ)
+    os.environ.update(names)
+    try:
+        async with running(accepted()) as provider, aiohttp.ClientSession() as session:
+            await twilio(Http(session), provider.url).send(Sends("", Message.of("hi")).outbound())
+    finally:
+        for name in names:
+            os.environ.pop(name)
+        os.environ.update(before)
+    assert provider.requests[0].path == MESSAGES

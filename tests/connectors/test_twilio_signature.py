@@ -84,9 +84,11 @@ def test_other_signatures_are_refused(hook: Hook) -> None:
         offline(account_sid="AC1").check(hook)
 
 
-def test_a_shared_key_that_is_not_configured() -> None:
+def test_keys_and_algorithms_that_are_not_configured() -> None:
     with pytest.raises(HookRejected, match="not configured"):
         offline(account_sid="AC1", shared_keys={}).check(signed(SHA256, BY_KEY))
+    with pytest.raises(HookRejected, match="not configured"):
+        offline(account_sid="AC1").check(signed(SHA256, BY_KEY.replace("256", "512")))
 
 
 def test_another_account_of_the_same_token() -> None:

@@ -96,6 +96,20 @@ WHATSAPP_CASES: list[Case] = [
             )
         ],
     ),
+    *(
+        Receives(
+            f"a location that is nowhere: {wrong}",
+            form_hook(payload("whatsapp_location") | wrong),
+            [
+                on_whatsapp(
+                    "SM13",
+                    Message(kind="unsupported"),
+                    raw=payload("whatsapp_location") | wrong,
+                )
+            ],
+        )
+        for wrong in ({"Latitude": "-91"}, {"Longitude": "nan"}, {"Longitude": "east"})
+    ),
     Receives(
         "a user without a number",
         received("whatsapp_username"),
