@@ -6,7 +6,9 @@ import importlib
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
@@ -32,6 +34,9 @@ from hub.store.sweep import recover
 from hub.turn import Answerer
 from hub.web.state import State
 from hub.worker import Worker
+
+if TYPE_CHECKING:
+    from hub.check import Finding
 
 log = structlog.get_logger(__name__)
 
@@ -188,11 +193,19 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
 
 
 @contextlib.asynccontextmanager
-async def serving(hub: Hub, host: str, port: int) -> AsyncIterator[str]:
-    """Listen and work; gives the local URL. On the way out the web closes before the worker."""
+async def serving(
+    hub: Hub,
+    host: str,
+    port: int,
+    extend: Callable[[web.Application], None] = lambda _app: None,
+) -> AsyncIterator[str]:
+    """Listen and work; gives the local URL. `extend` may add routes. On the way out the web
+    closes before the worker."""
     from hub.web import create_app
 
-    runner = web.AppRunner(create_app(hub.state), access_log=None, shutdown_timeout=2.0)
+    app = create_app(hub.state)
+    extend(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024)
@@ -237,3 +250,17 @@ async def until_stopped() -> None:
 async def run_worker(settings: Settings) -> None:
     """Work without serving the web. Several processes share one PostgreSQL; on SQLite refused."""
     raise SettingsError("hub.database: `onethread worker` needs PostgreSQL")
+
+
+async def demo(data: Path | None, port: int, open_browser: bool) -> None:
+    """Run the demo until it is stopped."""
+    from hub.demo import run
+
+    await run(data, port, open_browser)
+
+
+async def check(settings: Settings) -> list["Finding"]:
+    """Look at the settings, the database and every channel's credentials."""
+    from hub.check import find
+
+    return await find(settings)

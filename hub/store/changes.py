@@ -1,18 +1,13 @@
 """Following what changed: `changes.id` is the hub-wide cursor of live updates."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from hub.clock import Micros
 from hub.store.schema import changes
-
-
-class Change(NamedTuple):
-    id: int
-    conversation_id: bytes
-    kind: str
-    message_id: bytes | None
+from hub.store.threads import Conversations, Messages, load_conversations, load_messages
 
 
 class Place(NamedTuple):
@@ -26,24 +21,30 @@ class Place(NamedTuple):
 START = Place(0, 0)
 
 
+class Change(NamedTuple):
+    id: int
+    at: Micros
+    conversation_id: bytes
+    kind: str
+    message_id: bytes | None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.id, self.at)
+
+
 def newest_place(conn: sa.Connection) -> Place:
-    row = conn.execute(
-        sa.select(changes.c.id, changes.c.at).order_by(changes.c.id.desc()).limit(1)
-    ).first()
+    c = changes.c
+    row = conn.execute(sa.select(c.id, c.at).order_by(c.id.desc()).limit(1)).first()
     return Place._make(row) if row else START
 
 
-def changes_after(conn: sa.Connection, after: int, limit: int) -> tuple[list[Change], Place | None]:
-    """The next changes in their order, and the place of the last one."""
+def changes_after(conn: sa.Connection, after: int, limit: int) -> list[Change]:
+    """The next changes in their order."""
     c = changes.c
-    rows = conn.execute(
-        sa.select(c.id, c.conversation_id, c.kind, c.message_id, c.at)
-        .where(c.id > after)
-        .order_by(c.id)
-        .limit(limit)
-    ).all()
-    place = Place(rows[-1].id, rows[-1].at) if rows else None
-    return [Change(row.id, row.conversation_id, row.kind, row.message_id) for row in rows], place
+    query = sa.select(c.id, c.at, c.conversation_id, c.kind, c.message_id)
+    query = query.where(c.id > after).order_by(c.id).limit(limit)
+    return [Change._make(row) for row in conn.execute(query)]
 
 
 def is_kept(conn: sa.Connection, place: Place) -> bool:
@@ -52,3 +53,10 @@ def is_kept(conn: sa.Connection, place: Place) -> bool:
         return conn.execute(sa.select(sa.func.min(changes.c.id))).scalar() in (None, 1)
     at = conn.execute(sa.select(changes.c.at).where(changes.c.id == place.id)).scalar()
     return at == place.at
+
+
+def load_changed(conn: sa.Connection, found: Sequence[Change]) -> tuple[Messages, Conversations]:
+    """The changed messages and conversations as they are now."""
+    message_ids = dict.fromkeys(change.message_id for change in found if change.message_id)
+    conversation_ids = {change.conversation_id for change in found}
+    return load_messages(conn, list(message_ids)), load_conversations(conn, conversation_ids)

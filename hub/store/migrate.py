@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from hub.errors import SchemaTooNew
+from hub.errors import SchemaTooNew, StoreUnavailable
 
 HEAD = "0001"
 REVISIONS = ("0001",)
@@ -23,6 +23,20 @@ def migrate_sqlite(path: Path) -> bool:
     try:
         with engine.begin() as conn:
             return migrate(conn)
+    finally:
+        engine.dispose()
+
+
+def revision_of(path: Path) -> str | None:
+    """The revision of a SQLite file. Raises StoreUnavailable when it is no readable database."""
+    from hub.store.sqlite import create_engine
+
+    engine = create_engine(path, readonly=True)
+    try:
+        with engine.begin() as conn:
+            return revision(conn)
+    except sa.exc.DatabaseError as error:
+        raise StoreUnavailable(f"{path}: {error.orig}") from error
     finally:
         engine.dispose()
 

@@ -1,0 +1,143 @@
+"""`onethread check`: what is wrong and what to mend, one line each."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import sqlalchemy as sa
+
+from hub.app import read_channels
+from hub.chat import collect
+from hub.connector import ChannelRef, Connector, Http, Identifies
+from hub.errors import HubError, SendFailed, SettingsError
+from hub.settings import Settings, require_secret_key
+from hub.store import sqlite_path
+from hub.store.dead import unknown_accounts
+from hub.store.migrate import HEAD, revision_of
+from hub.store.sqlite import create_engine
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `text` says what is so, or what to mend."""
+
+    ok: bool
+    name: str
+    text: str
+
+
+async def find(settings: Settings) -> list[Finding]:
+    findings = [
+        _check_secret(settings),
+        await asyncio.to_thread(_check_database, settings),
+        _check_media(settings.hub.media),
+        _check_dialogs(settings),
+    ]
+    try:
+        found = read_channels(settings)
+    except SettingsError as error:
+        name, _, text = str(error).partition(": ")
+        return [*findings, Finding(False, name, text)]
+    if not found:
+        findings.append(Finding(True, "channels", "none is configured yet"))
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        http = Http(session, timeout=settings.limits.send_timeout)
+        channels = [
+            connector(
+                ChannelRef(b"", name, checked.kind, f"{settings.hub.public_url}/hooks/{name}"),
+                checked,
+                http,
+            )
+            for name, connector, checked in found
+        ]
+        findings += await asyncio.gather(*(_check_channel(channel) for channel in channels))
+    findings += await asyncio.to_thread(_check_unknown_accounts, settings)
+    return findings
+
+
+def _check_secret(settings: Settings) -> Finding:
+    try:
+        require_secret_key(settings)
+    except SettingsError as error:
+        return Finding(False, "hub.secret_key", str(error).partition(": ")[2])
+    return Finding(True, "hub.secret_key", "is set")
+
+
+def _check_database(settings: Settings) -> Finding:
+    try:
+        path = sqlite_path(settings.hub.database)
+        if not path.exists():
+            if not os.access(_nearest(path.parent), os.W_OK):
+                return Finding(False, "hub.database", f"{path.parent} cannot be written")
+            return Finding(True, "hub.database", f"{path} will be made by the first start")
+        current = revision_of(path)
+    except HubError as error:
+        return Finding(False, "hub.database", str(error).removeprefix("hub.database: "))
+    if current != HEAD:
+        return Finding(True, "hub.database", f"{path} will be migrated by the next start")
+    return Finding(True, "hub.database", f"{path} is up to date")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or what of its way there is."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _check_media(folder: Path) -> Finding:
+    if not os.access(_nearest(folder), os.W_OK):
+        return Finding(False, "hub.media", f"{folder} cannot be written")
+    return Finding(True, "hub.media", str(folder))
+
+
+def _check_dialogs(settings: Settings) -> Finding:
+    try:
+        dialogs = collect(settings.dialogs.modules)
+    except (HubError, ImportError) as error:
+        return Finding(False, "dialogs.modules", str(error).removeprefix("dialogs.modules: "))
+    default = settings.dialogs.default
+    if default and default not in dialogs:
+        return Finding(False, "dialogs.default", f"there is no dialog named {default}")
+    return Finding(True, "dialogs", ", ".join(sorted(dialogs)) or "none")
+
+
+async def _check_channel(connector: Connector) -> Finding:
+    name = f"channels.{connector.channel.name}"
+    url = connector.channel.hook_url
+    hint = f"hook URL {url}"
+    if connector.channel.kind == "twilio":
+        # Twilio does not redeliver unless its URL asks for it.
+        hint += "#rc=3&rp=all"
+    if connector.channel.kind == "webchat":
+        hint = "visitors connect here"
+    if not isinstance(connector, Identifies):
+        return Finding(True, name, hint)
+    try:
+        who = await connector.who_am_i()
+    except SendFailed as error:
+        code = f", code {error.code}" if error.code else ""
+        return Finding(False, name, f"{error.error_class}: {error.reason}{code}")
+    return Finding(True, name, f"{who}; {hint}")
+
+
+def _check_unknown_accounts(settings: Settings) -> list[Finding]:
+    try:
+        path = sqlite_path(settings.hub.database)
+    except SettingsError:
+        return []
+    if not path.exists():
+        return []
+    engine = create_engine(path, readonly=True)
+    try:
+        with engine.begin() as conn:
+            return [
+                Finding(False, f"channels.{channel}", f"{count} hooks kept: {reason}")
+                for channel, reason, count in unknown_accounts(conn)
+            ]
+    except sa.exc.DatabaseError:
+        return []
+    finally:
+        engine.dispose()
