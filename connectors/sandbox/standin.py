@@ -329,7 +329,12 @@ class Standin(ABC, Generic[A]):
     ) -> list[Post]:
         """Fetch what the send linked to, as the provider does after accepting it."""
         for link in links:
-            fetched = await fetch_link(self.deliveries.session, link, account.key)
+            try:
+                fetched = await fetch_link(self.deliveries.session, link, account.key)
+            except asyncio.CancelledError:
+                # Stopped meanwhile: what was accepted still gets its receipts, after the start.
+                self._put_receipts(account, item, steps, how, waited=False)
+                raise
             if isinstance(fetched, Media):
                 self.media[fetched.id] = fetched
                 link.shown.update(mime=fetched.mime, url=self.media_url(fetched))

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.sandbox.calls import RIMA, SENDER, Twilio, WhatsApp
 from tests.sandbox.hook import Hook, until
@@ -118,6 +119,31 @@ async def test_a_stop_leaves_open_calls_unanswered(wa: WhatsApp) -> None:
     with pytest.raises(aiohttp.ClientError):
         await asking
     assert wa.sandbox.log()[0].status is None
+
+
+async def test_a_stop_while_a_link_is_fetched_loses_no_receipt(wa: WhatsApp, hook: Hook) -> None:
+    await wa.sandbox.customer_writes(RIMA, image={"mime": "image/png"}, wait=True)
+    fetched, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow_picture(request: web.Request) -> web.Response:
+        fetched.set()
+        await answered.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/slow.png", slow_picture)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    image = {"link": f"http://127.0.0.1:{runner.addresses[0][1]}/slow.png"}
+    body = {"messaging_product": "whatsapp", "to": RIMA, "type": "image", "image": image}
+    assert (await wa.send(body)).status == 200
+    await fetched.wait()
+    await wa.sandbox.stop()
+    await wa.sandbox.start()
+    assert await hook.receipts(3) == ["sent", "delivered", "read"]
+    answered.set()
+    await runner.cleanup()
 
 
 async def test_the_logs_can_be_bounded(wa: WhatsApp, hook: Hook) -> None:
