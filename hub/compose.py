@@ -187,10 +187,9 @@ def lay_out(given: tuple[Button, ...], limits: Limits, language: str) -> Menu:
     replies = tuple(button for button in buttons if not button.url)
     links = tuple(button for button in buttons if button.url)
     if links and len(links) <= limits.url_buttons and titles_fit(buttons, limits):
-        bare = tuple(button.model_copy(update={"description": ""}) for button in buttons)
         together = limits.mixed_buttons and len(buttons) <= limits.buttons
         if not replies or (together and distinct(buttons) and sound(replies, limits)):
-            return Menu(bare, limits.button_body)
+            return Menu(bare(buttons), limits.button_body)
     lines = link_lines(buttons)
     if tapped := tappable(replies, limits):
         return Menu(tapped[0], tapped[1], links=lines)
@@ -201,19 +200,29 @@ def tidy(button: Button) -> Button:
     """The button with its title and description on one line; a missing title is its id."""
     title = " ".join(clean_text(button.title).split()) or button.id
     description = " ".join(clean_text(button.description).split())
+    return reworded(button, title, description)
+
+
+def reworded(button: Button, title: str, description: str) -> Button:
+    if (button.title, button.description) == (title, description):
+        return button
     return button.model_copy(update={"title": title, "description": description})
+
+
+def bare(buttons: tuple[Button, ...]) -> tuple[Button, ...]:
+    return tuple(reworded(button, button.title, "") for button in buttons)
 
 
 def tappable(replies: tuple[Button, ...], limits: Limits) -> tuple[tuple[Button, ...], int] | None:
     """The buttons as native ones or as list rows, with the longest text above them; or None."""
     if not replies or not sound(replies, limits):
         return None
-    rows = list_rows(replies, limits)
-    described = any(button.description for button in replies)
-    if len(replies) <= limits.buttons and titles_fit(replies, limits) and not (described and rows):
-        bare = tuple(button.model_copy(update={"description": ""}) for button in replies)
-        return bare, limits.button_body
-    return (rows, limits.list_body) if rows else None
+    fit = len(replies) <= limits.buttons and titles_fit(replies, limits)
+    if fit and not any(button.description for button in replies):
+        return replies, limits.button_body
+    if rows := list_rows(replies, limits):
+        return rows, limits.list_body
+    return (bare(replies), limits.button_body) if fit else None
 
 
 def sound(buttons: tuple[Button, ...], limits: Limits) -> bool:
@@ -259,7 +268,7 @@ def list_row(button: Button, limits: Limits) -> Button | None:
         title = split(title, limits.list_title - 1, measure)[0] + "…"
     if title_length(description, limits) > limits.list_description:
         return None
-    return button.model_copy(update={"title": title, "description": description})
+    return reworded(button, title, description)
 
 
 def number(buttons: tuple[Button, ...], language: str) -> str:
