@@ -151,13 +151,15 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
     cut = await store.write(recover, clock.now(), round(limits.reconcile_for * SECOND))
     if cut:
         log.warning("sends were cut off", count=cut)
+    folder = MediaFolder(settings.hub.media)
+    await asyncio.to_thread(folder.sweep)
     connector = aiohttp.TCPConnector(limit=limits.sends * 2, keepalive_timeout=12)
     async with (
         aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), raise_for_status=False
         ) as session,
         MediaFetcher(
-            MediaFolder(settings.hub.media),
+            folder,
             max_bytes=limits.media_bytes,
             allow_private=settings.hub.allow_private_media,
         ) as fetcher,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import sqlalchemy as sa
 
 from hub.app import read_channels
 from hub.chat import collect
@@ -14,9 +13,8 @@ from hub.connector import ChannelRef, Connector, Http, Identifies
 from hub.errors import HubError, SendFailed, SettingsError
 from hub.settings import Settings, require_secret_key
 from hub.store import sqlite_path
-from hub.store.dead import unknown_accounts
+from hub.store.dead import unknown_accounts_of
 from hub.store.migrate import HEAD, revision_of
-from hub.store.sqlite import create_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +124,10 @@ async def _check_channel(connector: Connector) -> Finding:
 def _check_unknown_accounts(settings: Settings) -> list[Finding]:
     try:
         path = sqlite_path(settings.hub.database)
-    except SettingsError:
-        return []
-    if not path.exists():
-        return []
-    engine = create_engine(path, readonly=True)
-    try:
-        with engine.begin() as conn:
-            return [
-                Finding(False, f"channels.{channel}", f"{count} hooks kept: {reason}")
-                for channel, reason, count in unknown_accounts(conn)
-            ]
-    except sa.exc.DatabaseError:
-        return []
-    finally:
-        engine.dispose()
+        found = unknown_accounts_of(path) if path.exists() else []
+    except HubError:
+        return []  # the database's own line says what is wrong
+    return [
+        Finding(False, f"channels.{channel}", f"{count} hooks kept: {reason}")
+        for channel, reason, count in found
+    ]

@@ -135,6 +135,7 @@ class Desk:
                     blocked=row["blocked_at"] is not None,
                     opted_out=row["opted_out_at"] is not None,
                     paused=bool(target.paused),
+                    templates=target.limits.templates,
                 )
             )
         preferred = reach.conversation["last_in_address_id"]

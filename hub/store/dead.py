@@ -1,8 +1,25 @@
 """Dead letters: what was kept because it could not be used."""
 
+from pathlib import Path
+
 import sqlalchemy as sa
 
+from hub.errors import StoreUnavailable
+from hub.store.migrate import revision
 from hub.store.schema import dead_letters
+from hub.store.sqlite import create_engine
+
+
+def unknown_accounts_of(path: Path) -> list[tuple[str, str, int]]:
+    """`unknown_accounts` of a SQLite file no matter who uses it. Raises StoreUnavailable."""
+    engine = create_engine(path, readonly=True)
+    try:
+        with engine.begin() as conn:
+            return unknown_accounts(conn) if revision(conn) else []
+    except sa.exc.DatabaseError as error:
+        raise StoreUnavailable(f"{path}: {error.orig}") from error
+    finally:
+        engine.dispose()
 
 
 def unknown_accounts(conn: sa.Connection) -> list[tuple[str, str, int]]:

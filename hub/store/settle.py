@@ -92,14 +92,13 @@ GIVE_BACK = addresses.update().where(addresses.c.id == sa.bindparam("row_id")).v
 def settle(conn: sa.Connection, items: Sequence[Settlement]) -> list[Settled | LeaseLost]:
     """Record outcomes and give the leases back. Where the lease was lost nothing is written: a
     receipt or the next holder settles the row."""
-    held = dict(
-        row._tuple() for row in conn.execute(LEASES, {"ids": [i.address_id for i in items]})
-    )
+    found = conn.execute(LEASES, {"ids": [i.address_id for i in items]})
+    held = {id: token for id, token in found}
     kept = [item for item in items if held.get(item.address_id) == item.token]
     if not kept:
         return [LeaseLost("the address was claimed by another worker") for _ in items]
-    found = conn.execute(ROWS, {"ids": [item.message_id for item in kept]}).mappings()
-    rows = {row["id"]: dict(row) for row in found}
+    loaded = conn.execute(ROWS, {"ids": [item.message_id for item in kept]}).mappings()
+    rows = {row["id"]: dict(row) for row in loaded}
     early = _early_receipts(conn, kept, rows)
     writes = _Writes()
     for item in kept:
