@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connectors.sandbox.transcript import Item
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -132,3 +134,19 @@ class Written(_Strict):
 
     external_id: str
     status: int | None = None
+
+
+def item_of(said: CustomerMessage, account: str, phone: str, external_id: str, at: float) -> Item:
+    """What the phone shows of the customer's own message, its file apart."""
+    item = Item(account, phone, "in", external_id, said.kind, at)
+    item.status, item.by, item.reply_to = "received", "customer", said.quotes
+    item.text = said.text or (said.file.caption if said.file else "")
+    if said.tap is not None:
+        item.text = said.tap.title
+        item.choice = {"type": said.kind, "id": said.tap.id, "title": said.tap.title}
+    if said.location is not None:
+        item.place = said.location.model_dump(exclude_none=True)
+    if said.reaction is not None:
+        item.reaction = said.reaction.model_dump()
+    item.contacts = [card.model_dump() for card in said.contacts or ()]
+    return item

@@ -74,6 +74,7 @@ class Deliveries:
     def __init__(self, now: Callable[[], float], keep: int | None = None) -> None:
         self._now = now
         self._session: aiohttp.ClientSession | None = None
+        self._running = False
         self._queues: dict[str, _Queue] = {}
         self._count = 0
         self._posts = 0
@@ -91,16 +92,21 @@ class Deliveries:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=100), cookie_jar=aiohttp.DummyCookieJar()
         )
+        self._running = True
         for name, queue in self._queues.items():
             queue.task = asyncio.create_task(self._drain(name, queue))
 
-    async def stop(self) -> None:
+    async def pause(self) -> None:
+        """Deliver nothing more until the next start; the session stays open until `close`."""
+        self._running = False
         tasks = [queue.task for queue in self._queues.values() if queue.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for queue in self._queues.values():
             queue.task = None
+
+    async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -114,7 +120,7 @@ class Deliveries:
         queue.open += 1
         heappush(queue.heap, (post.due, self._posts, post))
         if queue.task is None:
-            if self._session is not None:
+            if self._running:
                 queue.task = asyncio.create_task(self._drain(post.queue, queue))
         elif queue.heap[0][2] is post:
             queue.woken.set()

@@ -13,7 +13,7 @@ from aiohttp import web
 from connectors.sandbox import control
 from connectors.sandbox.account import Account
 from connectors.sandbox.calls import Call, CallLog
-from connectors.sandbox.customer import CustomerMessage, Phone, Written
+from connectors.sandbox.customer import CustomerMessage, Phone, Written, item_of
 from connectors.sandbox.deliveries import Attempt, Deliveries, Post
 from connectors.sandbox.faults import (
     ANSWERS,
@@ -110,10 +110,11 @@ class Standin(ABC, Generic[A]):
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        await self.deliveries.pause()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.deliveries.stop()
+        await self.deliveries.close()
 
     # What the control routes call, and tests in the same process too.
 
@@ -363,17 +364,7 @@ class Standin(ABC, Generic[A]):
         self, account: A, phone: str, said: CustomerMessage, external_id: str, file: Media | None
     ) -> Item:
         """What the phone shows of the customer's own message."""
-        item = Item(account.key, phone, "in", external_id, said.kind, self.now())
-        item.status, item.by, item.reply_to = "received", "customer", said.quotes
-        item.text = said.text or (said.file.caption if said.file else "")
-        if said.tap is not None:
-            item.text = said.tap.title
-            item.choice = {"type": said.kind, "id": said.tap.id, "title": said.tap.title}
-        if said.location is not None:
-            item.place = said.location.model_dump(exclude_none=True)
-        if said.reaction is not None:
-            item.reaction = said.reaction.model_dump()
-        item.contacts = [card.model_dump() for card in said.contacts or ()]
+        item = item_of(said, account.key, phone, external_id, self.now())
         if file is not None:
             item.media.append(
                 {"kind": file.kind, "mime": file.mime, "url": self.media_url(file), "id": file.id}

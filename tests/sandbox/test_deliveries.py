@@ -141,9 +141,9 @@ async def test_a_stop_while_a_link_is_fetched_loses_no_receipt(wa: WhatsApp, hoo
     await fetched.wait()
     await wa.sandbox.stop()
     await wa.sandbox.start()
-    assert await hook.receipts(3) == ["sent", "delivered", "read"]
     answered.set()
     await runner.cleanup()
+    assert await hook.receipts(3) == ["sent", "delivered", "read"]
 
 
 async def test_the_logs_can_be_bounded(wa: WhatsApp, hook: Hook) -> None:
