@@ -351,7 +351,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _explain(error: Exception) -> str:
     """What to tell of an error. Foreign ones may quote contents, so only their type is told."""
-    if isinstance(error, HubError):
+    if isinstance(error, HubError | ImportError):
         return str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,41 @@ def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("onethread: hub.database: the database is at revision 9999")
     assert done.stderr.count("\n") == 1
+
+
+def test_check_says_what_is_well_and_what_to_mend(tmp_path: Path) -> None:
+    onethread(tmp_path, "init")
+    well = onethread(tmp_path, "check")
+    assert well.returncode == 0, well.stdout + well.stderr
+    assert all(line.startswith("ok    ") for line in well.stdout.splitlines())
+    assert "\nok    hub.database: " in well.stdout
+
+    wrong = onethread(tmp_path, "check", ONETHREAD_DIALOGS__DEFAULT="nothing")
+    assert wrong.returncode == 1
+    mend = [line for line in wrong.stdout.splitlines() if not line.startswith("ok    ")]
+    assert mend == ["mend  dialogs.default: there is no dialog named nothing"]
+
+
+def test_serve_says_when_it_is_ready_and_ends_well_on_sigterm(tmp_path: Path) -> None:
+    onethread(tmp_path, "init")
+    with subprocess.Popen(
+        [sys.executable, "-m", "hub.cli", "serve", "--port", "0"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as serving:
+        assert serving.stdout
+        try:
+            line = serving.stdout.readline()
+            found = re.fullmatch(r"Onethread is ready at (http://127\.0\.0\.1:\d+)\n", line)
+            assert found, line
+            with urllib.request.urlopen(f"{found[1]}/healthz", timeout=10) as answer:
+                assert answer.status == 200
+        finally:
+            serving.terminate()
+        _, errors = serving.communicate(timeout=20)
+    assert (serving.returncode, errors) == (0, "")
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
