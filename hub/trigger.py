@@ -55,8 +55,8 @@ def find_dialog(dialogs: Mapping[str, Dialog], message: Message, language: str) 
     if not words:
         return None
     matches = [(phrase, one) for one in dialogs.values() if (phrase := one.find_phrase(words))]
-    if not matches:
-        return None
+    if len(matches) < 2:
+        return matches[0][1] if matches else None
 
     def rank(match: tuple[str, Dialog]) -> tuple[int, bool, str]:
         phrase, one = match
