@@ -14,7 +14,14 @@ from connectors._whatsapp_errors import CODES, MEDIA_ATTEMPTS, MEDIA_UPLOAD, PAI
 from connectors._whatsapp_items import read_entry
 from connectors._whatsapp_payload import payload_of
 from hub.connector import ChannelSettings, Connector, Hook, HookAnswer, Limits
-from hub.errors import MediaFailed, OutcomeUnknown, SendFailed, Unreachable
+from hub.errors import (
+    MediaFailed,
+    Misconfigured,
+    OutcomeUnknown,
+    Refused,
+    SendFailed,
+    Unreachable,
+)
 from hub.message import Media, Outbound, Sent
 from hub.signal import Parsed
 
@@ -117,7 +124,13 @@ class WhatsApp(Connector):
         number = self.settings.phone_number_id
         path = f"{quote(media.provider_id, safe='')}?phone_number_id={number}"
         token = self.settings.access_token
-        answer = await graph.call(self.http, "GET", f"{self.root}/{path}", token, CODES)
+        try:
+            answer = await graph.call(self.http, "GET", f"{self.root}/{path}", token, CODES)
+        except (Misconfigured, Refused) as error:
+            if error.code != "100":
+                raise
+            # Here the object that error 100 does not find is the attachment, not our account.
+            raise MediaFailed("WhatsApp no longer has the attachment", code=error.code) from None
         url = answer.get("url")
         # The token goes along, so never to a scheme weaker than the API's own.
         allowed = {"https", urlsplit(self.root).scheme}

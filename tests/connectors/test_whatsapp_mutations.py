@@ -176,3 +176,15 @@ def test_an_unreadable_item_keeps_its_raw() -> None:
     poison: dict[str, Any] = {"type": "text", "text": {"body": "whose?"}}
     (item,) = parse(envelope({"value": value(messages=[poison])}))
     assert item == Unreadable(NUMBER, "a message without an id", poison)
+
+
+@pytest.mark.parametrize("unstorable", ["\0", "\ud83d"])
+def test_what_no_database_stores_reaches_no_raw_and_no_id(unstorable: str) -> None:
+    said = {"from": "88017", "id": f"wamid.{unstorable}1", "type": "hologram"}
+    told = {f"a{unstorable}": [f"b{unstorable}"]}
+    (item,) = parse(envelope({"value": value(messages=[said | {"hologram": told}])}))
+    assert isinstance(item, Inbound)
+    assert item.dedupe_key == "wamid.1"
+    assert item.raw == {"from": "88017", "id": "wamid.1", "type": "hologram"} | {
+        "hologram": {"a": ["b"]}
+    }
