@@ -15,7 +15,7 @@ from hub.connector import FetchesMedia
 from hub.errors import MediaRefused, SendFailed, StoreUnavailable
 from hub.media import MediaFetcher
 from hub.message import Media
-from hub.outbox import retry_delay
+from hub.rate import retry_delay
 from hub.store import Store
 from hub.store.attachments import due, settle
 from hub.store.rows import Row

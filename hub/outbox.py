@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,7 +14,7 @@ from hub.connector import Reconciles
 from hub.errors import LeaseLost, NotReached, OutcomeUnknown, SendFailed
 from hub.message import Address, Outbound, Sent
 from hub.outreach.gate import make_gate
-from hub.rate import Rates
+from hub.rate import Rates, retry_delay
 from hub.settings import LimitSettings
 from hub.store import Store
 from hub.store.rows import message_of
@@ -23,9 +22,6 @@ from hub.store.sends import Attempt, SendClaim, Wait, abandon, begin
 from hub.store.settle import Settled, Settlement, settle
 
 log = structlog.get_logger(__name__)
-
-FIRST_RETRY = 1.0
-LONGEST_RETRY = 300.0
 
 
 @dataclass
@@ -39,14 +35,6 @@ class Counts:
     repeated: int = 0
     reconciled: int = 0
     failed: dict[str, int] = field(default_factory=dict)
-
-
-def retry_delay(attempt: int, wish: float | None, jitter: Callable[[], float]) -> float:
-    """Seconds until the next try: the provider's own wish, else doubling with full jitter."""
-    if wish is not None:
-        return max(wish, 0.05)
-    ceiling: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(attempt - 1, 16))
-    return ceiling * (0.5 + 0.5 * jitter())
 
 
 class Outbox:

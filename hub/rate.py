@@ -1,16 +1,18 @@
-"""How fast a channel may send: the generic cell rate algorithm, in one process.
-
-One number per key says when the next send would conform; a key that was not used is no memory
-worth keeping.
-"""
+"""How fast: the send rates of channels (the generic cell rate algorithm), and how long a retry
+waits."""
 
 import time
+from collections.abc import Callable
 
 from hub.channels import Channels
 
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 300.0
+
 
 class Cell:
-    """Allows `count` events per `seconds` with bursts up to `burst`."""
+    """Allows `count` events per `seconds` with bursts up to `burst`: one number per key says
+    when its next event would conform."""
 
     __slots__ = ("_allowance", "_interval", "_times")
 
@@ -63,3 +65,11 @@ class Rates:
                 whole.refund("")
             return seconds
         return 0.0
+
+
+def retry_delay(attempt: int, wish: float | None, jitter: Callable[[], float]) -> float:
+    """Seconds until the next try: the provider's own wish, else doubling with full jitter."""
+    if wish is not None:
+        return max(wish, 0.05)
+    ceiling: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(attempt - 1, 16))
+    return ceiling * (0.5 + 0.5 * jitter())

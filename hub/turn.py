@@ -12,9 +12,10 @@ from pydantic import JsonValue
 
 from hub import i18n
 from hub.channels import Channel, Channels
-from hub.chat import Customer, Dialog, HandOver, Say
+from hub.chat import Customer, Dialog, DialogMisuse, HandOver, Say
 from hub.clock import SECOND, Clock, Micros, id_text
 from hub.compose import compose
+from hub.errors import StoreUnavailable
 from hub.journal import (
     Act,
     Answered,
@@ -32,7 +33,7 @@ from hub.journal import (
     Turn,
     Waiting,
 )
-from hub.message import Message
+from hub.message import Button, Message
 from hub.replay import find_dialog, match_options, replay
 from hub.settings import Settings
 from hub.store import Store
@@ -73,7 +74,7 @@ class Answerer:
             return ending
         if scene.channel is None or (work.address and work.address["opted_out_at"] is not None):
             return ending
-        self._scene_limits(scene)
+        scene.horizon = round(self._settings.limits.retry_horizon * SECOND)
         if work.claims > self._settings.limits.turn_claims:
             scene.give_up(f"{work.claims - 1} attempts at this message ended without an answer")
             return ending
@@ -83,9 +84,6 @@ class Answerer:
         dialog, event, context, run = started
         await self._play(scene, dialog, event, context, run)
         return ending
-
-    def _scene_limits(self, scene: "Scene") -> None:
-        scene.horizon = round(self._settings.limits.retry_horizon * SECOND)
 
     def _begin(self, scene: "Scene") -> tuple[Dialog, Event, Context, RunState] | None:
         """Which dialog goes on with which event, or None when nothing is to be said."""
@@ -214,8 +212,6 @@ class Answerer:
                 value = await call()
             finally:
                 renewal.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await renewal
             entry = Entry(step, "call", name, value).to_json()
             await self._store.each(record_step, Step(work.id, work.token, run.id, step, entry))
             return value
@@ -227,7 +223,8 @@ class Answerer:
         while True:
             await asyncio.sleep(lease / 3)
             # Whoever lost the lease learns it when the result is recorded.
-            await self._store.write(renew, work.id, work.token, round(lease * SECOND))
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.write(renew, work.id, work.token, round(lease * SECOND))
 
 
 class Scene:
@@ -317,7 +314,7 @@ class Scene:
             expires_at=self.at + self.horizon,
             author_kind="bot",
         )
-        options = [button for button in message.buttons if button.url is None]
+        options = [button for button in message.buttons if not button.url]
         if options:
             self.ending.menu = [{"id": b.id, "title": b.title} for b in options]
 
@@ -333,8 +330,6 @@ class Scene:
 
 
 def _menu(rows: list[Row] | None) -> list[Any]:
-    from hub.message import Button
-
     return [Button(id=row["id"], title=row["title"]) for row in rows or ()]
 
 
@@ -347,6 +342,9 @@ def _reason(run: RunState, outcome: Failed | Mismatch) -> str:
     if isinstance(outcome, Mismatch):
         return f"dialog {run.dialog} was changed while it ran: {outcome.reason}"
     error = outcome.error
-    frames = traceback.format_tb(error.__traceback__)
-    log.error("dialog failed", dialog=run.dialog, error=type(error).__name__, frames=frames)
-    return f"dialog {run.dialog} failed with {type(error).__name__}"
+    cause = error.__cause__ or error
+    frames = traceback.format_tb(cause.__traceback__)
+    log.error("dialog failed", dialog=run.dialog, error=type(cause).__name__, frames=frames)
+    if isinstance(error, DialogMisuse):
+        return str(error)  # names and the cure, nothing a customer wrote
+    return f"dialog {run.dialog} failed with {type(cause).__name__}"

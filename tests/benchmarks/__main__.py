@@ -1,0 +1,25 @@
+"""`python -m tests.benchmarks [NAME ...]`: run all benchmarks, or those named."""
+
+import sys
+
+from tests.benchmarks import loop, resources
+
+BENCHMARKS = {
+    "intake": loop.measure_intake,
+    "loop": loop.measure_loop,
+    "start": resources.measure_start,
+    "idle": resources.measure_idle,
+}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in names:
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""A hub whose worker stays asleep: `python -m tests.benchmarks.intake_only SETTINGS PORT`."""
+
+import sys
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from hub.app import open_hub, until_stopped
+from hub.settings import load_settings
+from hub.web import create_app
+
+
+async def main() -> None:
+    async with open_hub(load_settings(Path(sys.argv[1]))) as hub:
+        await hub.worker.stop()
+        runner = web.AppRunner(create_app(hub.state), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", int(sys.argv[2]), backlog=1024).start()
+        await until_stopped()
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,89 @@
+"""Processes a benchmark starts, and what the system says they cost."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmarks.wire import ACCOUNT, SECRET
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(port: int, *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process that listens on `port`; stopped by SIGTERM at the end."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdout=output, stderr=output, cwd=ROOT
+        )
+    try:
+        end = time.monotonic() + 30
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{arguments} did not listen: {log.read_text()[-2000:]}")
+            time.sleep(0.01)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def hub_settings(folder: Path, provider_port: int) -> Path:
+    """A settings file of a hub with one WhatsApp channel and nothing slowed down."""
+    path = folder / "onethread.toml"
+    path.write_text(
+        f"""
+[hub]
+database = "sqlite:///{folder}/hub.db"
+media = "{folder}/media"
+secret_key = "{"k" * 40}"
+[channels.wa]
+kind = "whatsapp"
+phone_number_id = "{ACCOUNT}"
+access_token = "bench-token"
+app_secret = "{SECRET.decode()}"
+verify_token = "bench-verify"
+api_base = "http://127.0.0.1:{provider_port}"
+rate = 0
+"""
+    )
+    return path
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no VmRSS")
+
+
+def call(port: int, path: str, method: str = "GET") -> dict[str, float]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return dict(json.load(answer))
