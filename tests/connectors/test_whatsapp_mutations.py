@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors._whatsapp_items import Change, read_item
 from hub.connector import Connector, Hook, Http
 from hub.errors import HookUnreadable
 from hub.message import Inbound, Message, Receipt
@@ -188,3 +189,32 @@ def test_what_no_database_stores_reaches_no_raw_and_no_id(unstorable: str) -> No
     assert item.raw == {"from": "88017", "id": "wamid.1", "type": "hologram"} | {
         "hologram": {"a": ["b"]}
     }
+
+
+def test_an_unknown_list_costs_no_message_beside_it() -> None:
+    lists = {"calls": [{"id": "wacid.1"}], "messages": [message(1)], "groups": [{}]}
+    items = parse(envelope({"value": value(**lists)}))
+    assert [type(item) for item in items] == [Unreadable, Inbound, Unreadable]
+
+
+def test_digits_of_another_script_are_no_phone() -> None:
+    (item,) = parse(envelope({"value": value(messages=[message(1) | {"from": "٨٨٠²"}])}))
+    assert isinstance(item, Inbound)
+    assert (item.sender, item.aliases) == ("٨٨٠²", ())
+
+
+def test_a_reader_that_breaks_costs_its_item_alone() -> None:
+    def broken(item: dict[str, Any], change: Change) -> Parsed:
+        raise RuntimeError(item["text"])
+
+    item = read_item(broken, {"text": "private"}, Change(NUMBER, {}, RECEIVED_AT), "messages")
+    assert item == Unreadable(NUMBER, "RuntimeError in messages", {"text": "private"})
+
+
+@pytest.mark.parametrize("latitude", ["nan", "inf", True, [23.8]])
+def test_a_place_is_in_numbers(latitude: Any) -> None:
+    place = {"latitude": latitude, "longitude": 90.4}
+    said = message(1) | {"type": "location", "location": place}
+    (item,) = parse(envelope({"value": value(messages=[said])}))
+    assert isinstance(item, Inbound)
+    assert (item.message.kind, item.message.place) == ("unsupported", None)
