@@ -81,8 +81,11 @@ def read_change(
         if name == "errors" and ("messages" in value or "statuses" in value):
             continue
         seen = True
-        if reader is None or not isinstance(items, list):
-            yield Unreadable(change.account, f"the hub does not read this {shown(name)}", raw)
+        if reader is None:
+            yield Unreadable(change.account, f"the hub does not read {shown(name)}", raw)
+            continue
+        if not isinstance(items, list):
+            yield Unreadable(change.account, f"{name} is no list", raw)
             continue
         for item in items:
             if not account and name in ROUTED:

@@ -181,8 +181,8 @@ BATCHES: list[Case] = [
         for name, reason in (
             ("account_update", "field account_update holds nothing the hub reads"),
             ("template_status", "field message_template_status_update holds nothing the hub reads"),
-            ("call", "the hub does not read this calls"),
-            ("history", "the hub does not read this history"),
+            ("call", "the hub does not read calls"),
+            ("history", "the hub does not read history"),
         )
     ),
 ]
