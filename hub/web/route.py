@@ -30,6 +30,7 @@ from hub.web.auth import NOBODY, Caller, require_caller
 from hub.web.once import answer_once
 from hub.web.problem import FieldError, Problem, unknown
 from hub.web.state import STATE, State
+from hub.web.views import LINKS, MediaLinks
 
 BODY_BYTES = 1024 * 1024
 
@@ -67,6 +68,10 @@ class Call:
     request: web.Request
     state: State
     caller: Caller
+
+    @property
+    def links(self) -> MediaLinks:
+        return self.request.app[LINKS]
 
 
 @dataclass(frozen=True)

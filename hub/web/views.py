@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aiohttp import web
+
 from hub.clock import HOUR, Micros, id_text, iso
 from hub.store.customers import Customers
 from hub.store.threads import Conversations, MediaRow, MessageRow, Messages
@@ -40,6 +42,9 @@ class MediaLinks:
 
     def allows(self, media_id: bytes, signature: str) -> bool:
         return self._signer.open(signature, self._now()) == media_id
+
+
+LINKS: web.AppKey[MediaLinks] = web.AppKey("links", MediaLinks)
 
 
 def time_text(at: Micros | None) -> str | None:
@@ -196,9 +201,11 @@ def _reply_to(row: MessageRow, loaded: Messages) -> ReplyToJson | None:
         return None
     external_id = item.get("external_id", "")
     quoted = loaded.quoted.get((row.channel_id or b"", external_id))
+    if quoted is None and "message_id" in item:
+        quoted = bytes.fromhex(item["message_id"])
     return {
         "external_id": external_id,
-        "message_id": _id_text(quoted) or item.get("message_id"),
+        "message_id": _id_text(quoted),
         "quote": item.get("quote", ""),
         "story_url": item.get("story_url", ""),
     }
@@ -238,7 +245,7 @@ def conversations_json(found: Conversations, links: MediaLinks) -> list[Conversa
                 "id": _id_text(row.owner_id),
                 "name": row.owner_name,
             },
-            "team": row.team,
+            "team": row.team or None,
             "tags": row.tags or [],
             "unread": row.unread,
             "last_message_at": time_text(row.last_message_at),
