@@ -1,6 +1,7 @@
 """The command line as a user meets it: a process, its two streams and its exit code."""
 
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -10,9 +11,12 @@ import subprocess
 import sys
 import tomllib
 import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from hub import cli
 from hub.cli import EXAMPLE
@@ -22,6 +26,34 @@ from hub.store import tokens
 HEAVY = ("pydantic", "aiohttp", "sqlalchemy", "structlog", "orjson", "asyncio", "uvloop")
 CATALOGUES = (Path(cli.__file__).parent / "i18n").glob("hub.*.json")
 COMMANDS = ("demo", "serve", "worker", "init", "check", "migrate", "talk", "token")
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Here = Callable[..., Done]
+
+
+@pytest.fixture
+def here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    """Runs a command in `tmp_path` inside this process, which saves its start-up."""
+    root = logging.getLogger()
+    handlers, level, path = root.handlers[:], root.level, sys.path[:]
+
+    def run(*arguments: str) -> Done:
+        with contextlib.chdir(tmp_path), pytest.raises(SystemExit) as stop:
+            cli.main(list(arguments))
+        assert isinstance(stop.value.code, int)
+        return Done(stop.value.code, *capsys.readouterr())
+
+    yield run
+    logging.captureWarnings(False)
+    root.handlers[:], root.level, sys.path[:] = handlers, level, path
+    structlog.reset_defaults()
 
 
 def onethread(
@@ -78,10 +110,8 @@ def test_version(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_call_is_one_line_and_exit_2(
-    tmp_path: Path, arguments: list[str], line: str
-) -> None:
-    done = onethread(tmp_path, *arguments)
+def test_a_wrong_call_is_one_line_and_exit_2(arguments: list[str], line: str, here: Here) -> None:
+    done = here(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(line)
@@ -89,8 +119,8 @@ def test_a_wrong_call_is_one_line_and_exit_2(
 
 
 @pytest.mark.parametrize("arguments", [[], ["token"]])
-def test_a_call_without_a_command_shows_the_help(tmp_path: Path, arguments: list[str]) -> None:
-    done = onethread(tmp_path, *arguments)
+def test_a_call_without_a_command_shows_the_help(arguments: list[str], here: Here) -> None:
+    done = here(*arguments)
     assert done.returncode == 2
     assert "Commands:" in done.stderr
 
@@ -109,23 +139,21 @@ def test_a_call_without_a_command_shows_the_help(tmp_path: Path, arguments: list
     ],
 )
 def test_a_wrong_setting_is_one_line_and_exit_1(
-    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, arguments: list[str], here: Here
 ) -> None:
     (tmp_path / "onethread.toml").write_text(
         '[channels.wa]\nkind = "whatsapp"\naccess_token = { env = "WA_TOKEN" }\n', "utf-8"
     )
-    with contextlib.chdir(tmp_path), pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
-    out, err = capsys.readouterr()
-    assert stop.value.code == 1
-    assert out == ""
-    assert err == (
+    done = here(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
         "onethread: channels.wa.access_token: environment variable WA_TOKEN is not set\n"
     )
 
 
-def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
-    done = onethread(tmp_path, "check", "--config", "other.toml")
+def test_a_missing_settings_file_is_named(here: Here) -> None:
+    done = here("check", "--config", "other.toml")
     assert done.returncode == 1
     assert done.stderr == "onethread: other.toml: cannot be read (No such file or directory)\n"
 
@@ -141,16 +169,18 @@ def test_debug_shows_the_traceback(tmp_path: Path, place: int) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["worker"], ["serve", "--no-worker"]])
-def test_sharing_the_work_is_refused_on_sqlite(tmp_path: Path, arguments: list[str]) -> None:
-    done = onethread(tmp_path, *arguments)
+def test_sharing_the_work_is_refused_on_sqlite(
+    tmp_path: Path, arguments: list[str], here: Here
+) -> None:
+    done = here(*arguments)
     assert done.returncode == 1
     assert done.stderr.startswith(f"onethread: hub.database: `onethread {' '.join(arguments)}`")
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_init_writes_settings_that_load_and_a_private_dotenv(tmp_path: Path) -> None:
-    done = onethread(tmp_path, "init")
+def test_init_writes_settings_that_load_and_a_private_dotenv(tmp_path: Path, here: Here) -> None:
+    done = here("init")
     assert done.returncode == 0, done.stderr
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
     settings = load_settings(tmp_path / "onethread.toml")
@@ -169,9 +199,9 @@ def test_every_init_has_its_own_secrets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["onethread.toml", ".env"])
-def test_init_never_overwrites(tmp_path: Path, name: str) -> None:
+def test_init_never_overwrites(tmp_path: Path, name: str, here: Here) -> None:
     (tmp_path / name).write_text("mine", "utf-8")
-    done = onethread(tmp_path, "init")
+    done = here("init")
     assert done.returncode == 1
     assert done.stderr.startswith(f"onethread: {name}: is already here")
     assert done.stderr.count("\n") == 1
@@ -179,9 +209,9 @@ def test_init_never_overwrites(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_text("utf-8") == "mine"
 
 
-def test_init_follows_no_link(tmp_path: Path) -> None:
+def test_init_follows_no_link(tmp_path: Path, here: Here) -> None:
     (tmp_path / ".env").symlink_to(tmp_path / "elsewhere")
-    assert onethread(tmp_path, "init").returncode == 1
+    assert here("init").returncode == 1
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -231,15 +261,15 @@ def test_talk_runs_a_dialog_that_lies_beside_the_settings(tmp_path: Path) -> Non
     assert "Good day, রহিমা." in done.stdout
 
 
-def test_talk_names_a_dialog_that_is_not_there(tmp_path: Path) -> None:
-    done = onethread(tmp_path, "talk", "nothing")
+def test_talk_names_a_dialog_that_is_not_there(here: Here) -> None:
+    done = here("talk", "nothing")
     assert done.returncode == 1
     assert "nothing" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_token_is_created_listed_and_revoked(tmp_path: Path) -> None:
-    created = onethread(tmp_path, "token", "create", "--name", "shop", "--role", "agent")
+def test_a_token_is_created_listed_and_revoked(tmp_path: Path, here: Here) -> None:
+    created = here("token", "create", "--name", "shop", "--role", "agent")
     assert created.returncode == 0, created.stderr
     secret = created.stdout.strip()
     with sqlite3.connect(tmp_path / "onethread.db") as database:
@@ -248,43 +278,45 @@ def test_a_token_is_created_listed_and_revoked(tmp_path: Path) -> None:
     assert (name, stored) == ("shop", tokens.hash_secret(secret))
     assert secret.encode() not in (tmp_path / "onethread.db").read_bytes()
 
-    listed = onethread(tmp_path, "token", "list").stdout
+    listed = here("token", "list").stdout
     assert re.fullmatch(r"[0-9a-f-]{36}  agent +created \S+Z  valid  shop\n", listed)
-    revoked = onethread(tmp_path, "token", "revoke", "shop")
+    revoked = here("token", "revoke", "shop")
     assert (revoked.returncode, revoked.stdout) == (0, "Revoked shop.\n")
-    assert "  revoked 20" in onethread(tmp_path, "token", "list").stdout
+    assert "  revoked 20" in here("token", "list").stdout
 
-    again = onethread(tmp_path, "token", "revoke", "shop")
+    again = here("token", "revoke", "shop")
     assert again.returncode == 1
     assert again.stderr == "onethread: TOKEN: no valid token has the name or id shop\n"
 
 
-def test_migrate_says_whether_there_was_anything_to_do(tmp_path: Path) -> None:
-    assert onethread(tmp_path, "migrate").stdout == "The database is up to date.\n"
-    again = onethread(tmp_path, "migrate")
+def test_migrate_says_whether_there_was_anything_to_do(here: Here) -> None:
+    assert here("migrate").stdout == "The database is up to date.\n"
+    again = here("migrate")
     assert (again.returncode, again.stdout) == (0, "The database was up to date already.\n")
     assert again.stderr == ""
 
 
-def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
-    onethread(tmp_path, "migrate")
+def test_a_database_of_a_newer_release_is_refused(tmp_path: Path, here: Here) -> None:
+    here("migrate")
     with sqlite3.connect(tmp_path / "onethread.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
-    done = onethread(tmp_path, "token", "list")
+    done = here("token", "list")
     assert done.returncode == 1
     assert done.stderr.startswith("onethread: hub.database: the database is at revision 9999")
     assert done.stderr.count("\n") == 1
 
 
-def test_check_says_what_is_well_and_what_to_mend(tmp_path: Path) -> None:
-    onethread(tmp_path, "init")
-    well = onethread(tmp_path, "check")
+def test_check_says_what_is_well_and_what_to_mend(tmp_path: Path, here: Here) -> None:
+    here("init")
+    well = here("check")
     assert well.returncode == 0, well.stdout + well.stderr
     assert all(line.startswith("ok    ") for line in well.stdout.splitlines())
     assert "\nok    hub.database: " in well.stdout
 
-    wrong = onethread(tmp_path, "check", ONETHREAD_DIALOGS__DEFAULT="nothing")
+    config = tmp_path / "onethread.toml"
+    config.write_text(config.read_text("utf-8").replace('"welcome"', '"nothing"'), "utf-8")
+    wrong = here("check")
     assert wrong.returncode == 1
     mend = [line for line in wrong.stdout.splitlines() if not line.startswith("ok    ")]
     assert mend == ["mend  dialogs.default: there is no dialog named nothing"]
