@@ -94,12 +94,12 @@ def _has_brotli() -> bool:
 
 
 def _codings(accepted: str) -> set[str]:
-    """The codings of an Accept-Encoding header, without those refused by q=0."""
+    """The codings of an Accept-Encoding header, without those refused by a weight of zero."""
     codings = set()
     for part in accepted.split(","):
-        coding, _, weight = part.partition(";")
-        if weight.replace(" ", "").rstrip("0").rstrip(".") != "q=":
-            codings.add(coding.strip().lower())
+        coding, _, weight = part.replace(" ", "").lower().partition(";q=")
+        if weight.strip("0.") or not weight:
+            codings.add(coding)
     return codings
 
 

@@ -7,11 +7,13 @@ var CallFailed = class extends Error {
 	trouble;
 	status;
 	detail;
-	constructor(trouble, status, detail) {
+	code;
+	constructor(trouble, status, detail, code = "") {
 		super(detail || trouble);
 		this.trouble = trouble;
 		this.status = status;
 		this.detail = detail;
+		this.code = code;
 	}
 	/** The same call may work later, unchanged. */
 	get passing() {
@@ -23,13 +25,14 @@ function troubleOf(status) {
 	if (status === 408 || status === 425 || status === 429 || status >= 500) return "busy";
 	return "refused";
 }
-async function detailOf(answer) {
+/** What a problem document of the hub, or a stand-in's own answer, says. */
+async function problemOf(answer) {
 	try {
-		const problem = await answer.json();
-		const words = problem.detail ?? problem.title;
-		return typeof words === "string" ? words : "";
+		const said = await answer.json();
+		const words = said["detail"] ?? said["title"] ?? said["error"];
+		return [typeof words === "string" ? words : "", String(said["code"] ?? "")];
 	} catch {
-		return "";
+		return ["", ""];
 	}
 }
 /** One same-origin JSON call. Raises CallFailed; an aborted signal raises the browser's
@@ -54,7 +57,7 @@ async function call(path, options = {}) {
 		if (signal?.aborted) throw error;
 		throw new CallFailed("offline", 0, "");
 	}
-	if (!answer.ok) throw new CallFailed(troubleOf(answer.status), answer.status, await detailOf(answer));
+	if (!answer.ok) throw new CallFailed(troubleOf(answer.status), answer.status, ...await problemOf(answer));
 	if (answer.status === 204) return void 0;
 	return await answer.json();
 }
@@ -112,7 +115,8 @@ function formatsOf(language) {
 		plural: new Intl.PluralRules(locale),
 		time: new Intl.DateTimeFormat(locale, {
 			hour: "2-digit",
-			minute: "2-digit"
+			minute: "2-digit",
+			hourCycle: "h23"
 		}),
 		day: new Intl.DateTimeFormat(locale, {
 			weekday: "long",
@@ -121,7 +125,8 @@ function formatsOf(language) {
 		}),
 		full: new Intl.DateTimeFormat(locale, {
 			dateStyle: "full",
-			timeStyle: "medium"
+			timeStyle: "medium",
+			hourCycle: "h23"
 		})
 	};
 }

@@ -68,7 +68,15 @@ function Badge({ kind }) {
 	});
 }
 // src/kit/Switches.tsx
-var languages = [["en", "English"], ["bn", "বাংলা"]];
+var languages = [[
+	"en",
+	"English",
+	"En"
+], [
+	"bn",
+	"বাংলা",
+	"বাং"
+]];
 var themes = [
 	["system", "monitor"],
 	["light", "sun"],
@@ -80,12 +88,18 @@ function LangSwitch() {
 		children: [/* @__PURE__ */ a("legend", {
 			class: "unseen",
 			children: t("switch.lang")
-		}), languages.map(([code, name]) => /* @__PURE__ */ a("button", {
+		}), languages.map(([code, name, short]) => /* @__PURE__ */ a("button", {
 			type: "button",
 			lang: code,
 			"aria-pressed": lang.value === code,
 			onClick: () => chooseLang(code),
-			children: name
+			children: [/* @__PURE__ */ a("span", {
+				class: "roomy",
+				children: name
+			}), /* @__PURE__ */ a("span", {
+				class: "tight",
+				children: short
+			})]
 		}, code))]
 	});
 }
@@ -252,7 +266,7 @@ function localUrl(url) {
 }
 function MediaView({ media }) {
 	const url = localUrl(media.url);
-	const name = media.name ?? tKnown(`media.${media.kind}`) ?? t("media.file");
+	const name = media.name || (tKnown(`media.${media.kind}`) ?? t("media.file"));
 	if (media.state === "failed" || media.state === "refused") return /* @__PURE__ */ a("p", {
 		class: "media-note",
 		children: [/* @__PURE__ */ a(Icon, { name: "triangleAlert" }), t("media.gone", { name })]
@@ -316,4 +330,4 @@ function Ticks({ state, quiet = false }) {
 		})]
 	});
 }
-export { Badge, Icon, LangSwitch, Log, MediaView, MessageBox, RichText, Tabs, ThemeSwitch, Ticks, channelName, glyphOf };
+export { Badge, Icon, LangSwitch, Log, MediaView, MessageBox, RichText, Tabs, ThemeSwitch, Ticks, channelName, glyphOf, touch };

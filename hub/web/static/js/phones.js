@@ -1,22 +1,29 @@
 import { $, A, O, Q, T, a, d, r, x, y } from "./vendor.js";
 import { CallFailed, LiveSocket, Outbox, backoff, browserStorage, call, clock, dayOf, dressDocument, fullTime, lang, pause, readBoot, segmentsOf, t, tKnown } from "./core.js";
 /* empty css    */
-import { Badge, Icon, LangSwitch, Log, MediaView, MessageBox, RichText, Tabs, ThemeSwitch, Ticks, channelName, glyphOf } from "./kit.js";
+import { Badge, Icon, LangSwitch, Log, MediaView, MessageBox, RichText, Tabs, ThemeSwitch, Ticks, channelName, glyphOf, touch } from "./kit.js";
 // src/phones/transcript.ts
-/** `items` with `incoming` taken in: an item that comes again (its status moved) keeps its
-* place, a new one goes to the end. The same array when nothing came. */
+var NEVER_ARRIVED = /* @__PURE__ */ new Set([
+	"accepted",
+	"failed",
+	"undelivered"
+]);
+/** Whether the phone has it: what was sent to it and failed on the way never got there. */
+function isShown({ direction, status }) {
+	return direction === "in" || !NEVER_ARRIVED.has(status);
+}
+/** `items` with `incoming` taken in, in the order of the phone: an item that comes again (its
+* status moved) keeps its place. The same array when nothing came. */
 function mergeItems(items, incoming) {
 	if (incoming.length === 0) return items;
-	const merged = [...items];
-	const places = new Map(merged.map((item, place) => [item.external_id, place]));
-	for (const item of incoming) {
-		const place = places.get(item.external_id);
-		if (place === void 0) {
-			places.set(item.external_id, merged.length);
-			merged.push(item);
-		} else merged[place] = item;
-	}
-	return merged;
+	const byId = new Map(items.map((item) => [item.external_id, item]));
+	for (const item of incoming) byId.set(item.external_id, item);
+	return [...byId.values()].toSorted((a, b) => a.n - b.n);
+}
+/** Where this page may load a stand-in's file: its own address is another origin. */
+function fileUrl(kind, url) {
+	const id = url?.match(/\/_sandbox\/media\/([^/?#]+)$/)?.[1];
+	return id ? `/demo/sandbox/${kind}/media/${id}` : url;
 }
 // src/phones/sandbox.ts
 var WAIT_S = 20;
@@ -54,6 +61,7 @@ var SandboxPhone = class {
 		} catch {
 			if (stopped.aborted) return;
 			this.line.value = "offline";
+			this.#next = 0;
 			await pause(wait.next(), stopped);
 		}
 	}
@@ -70,27 +78,26 @@ var SandboxPhone = class {
 		});
 	}
 	#take({ items, next }) {
-		this.line.value = "live";
-		if (next < this.#next) {
-			this.#next = 0;
-			this.items.value = [];
-			return;
-		}
+		const known = this.#next === 0 ? [] : this.items.value;
 		this.#next = next;
-		this.items.value = mergeItems(this.items.value, items);
+		this.line.value = "live";
+		this.items.value = mergeItems(known, items);
 	}
 };
 // src/phones/ListSheet.tsx
 /** WhatsApp's list of choices, as the sheet that opens over the phone. */
-function ListSheet({ list, onChoose, onClose }) {
+function ListSheet({ item, onChoose, onClose }) {
 	const sheet = T(null);
 	A(() => sheet.current?.showModal(), []);
 	return /* @__PURE__ */ a("dialog", {
 		ref: sheet,
 		class: "sheet",
-		"aria-label": list.button,
+		"aria-label": item.list_button || t("phone.listTitle"),
 		onClose,
-		children: [/* @__PURE__ */ a("header", { children: [/* @__PURE__ */ a("h3", { children: list.button || t("phone.listTitle") }), /* @__PURE__ */ a("button", {
+		children: [/* @__PURE__ */ a("header", { children: [/* @__PURE__ */ a("h3", {
+			dir: "auto",
+			children: item.list_button || t("phone.listTitle")
+		}), /* @__PURE__ */ a("button", {
 			type: "button",
 			class: "plain",
 			onClick: () => sheet.current?.close(),
@@ -98,7 +105,7 @@ function ListSheet({ list, onChoose, onClose }) {
 				class: "unseen",
 				children: t("phone.close")
 			})]
-		})] }), /* @__PURE__ */ a("ul", { children: list.rows.map((row) => /* @__PURE__ */ a("li", { children: /* @__PURE__ */ a("button", {
+		})] }), /* @__PURE__ */ a("ul", { children: item.rows.map((row) => /* @__PURE__ */ a("li", { children: /* @__PURE__ */ a("button", {
 			type: "button",
 			onClick: () => {
 				sheet.current?.close();
@@ -157,8 +164,9 @@ function PhoneFrame(props) {
 }
 // src/phones/SandboxItem.tsx
 /** One message on a phone of a provider's stand-in. */
-function SandboxItem({ item, quoted, onButton, onList }) {
+function SandboxItem({ kind, item, quoted, onButton, onList }) {
 	const own = item.direction === "in";
+	const at = (/* @__PURE__ */ new Date(item.at * 1e3)).toISOString();
 	return /* @__PURE__ */ a("article", {
 		class: own ? "bubble own" : "bubble",
 		"data-id": item.external_id,
@@ -167,37 +175,63 @@ function SandboxItem({ item, quoted, onButton, onList }) {
 				class: "unseen",
 				children: [t("phone.you"), ": "]
 			}),
-			quoted && /* @__PURE__ */ a("blockquote", { children: [/* @__PURE__ */ a("span", {
-				class: "unseen",
-				children: [t("phone.answered"), ": "]
-			}), quoted.text.slice(0, 90)] }),
-			item.media.map((media, index) => /* @__PURE__ */ a(MediaView, { media }, media.url ?? index)),
-			item.kind === "location" && /* @__PURE__ */ a("p", {
+			quoted && /* @__PURE__ */ a("blockquote", {
+				dir: "auto",
+				children: [/* @__PURE__ */ a("span", {
+					class: "unseen",
+					children: [t("phone.answered"), ": "]
+				}), [...quoted.text].slice(0, 90).join("")]
+			}),
+			item.header && /* @__PURE__ */ a("p", {
+				class: "text",
+				dir: "auto",
+				children: /* @__PURE__ */ a("strong", { children: item.header })
+			}),
+			item.media.map((media, index) => /* @__PURE__ */ a(MediaView, { media: {
+				kind: media.kind,
+				mime: media.mime,
+				url: fileUrl(kind, media.url)
+			} }, media.id ?? index)),
+			item.place && /* @__PURE__ */ a("p", {
 				class: "media-note",
-				children: [/* @__PURE__ */ a(Icon, { name: "mapPin" }), t("media.location")]
+				children: [/* @__PURE__ */ a(Icon, { name: "mapPin" }), /* @__PURE__ */ a("span", {
+					dir: "auto",
+					children: item.place.name ?? item.place.address ?? t("media.location")
+				})]
 			}),
 			item.text && /* @__PURE__ */ a(RichText, { text: item.text }),
+			item.reaction && /* @__PURE__ */ a(RichText, { text: item.reaction.emoji }),
+			item.footer && /* @__PURE__ */ a("p", {
+				class: "hint",
+				dir: "auto",
+				children: item.footer
+			}),
 			/* @__PURE__ */ a("footer", { children: [/* @__PURE__ */ a("time", {
-				dateTime: item.at,
-				title: fullTime(item.at),
-				children: clock(item.at)
+				dateTime: at,
+				title: fullTime(at),
+				children: clock(at)
 			}), own && /* @__PURE__ */ a(Ticks, {
 				state: item.status,
 				quiet: true
 			})] }),
-			(item.buttons.length > 0 || item.list) && /* @__PURE__ */ a("div", {
+			(item.buttons.length > 0 || item.list_button !== null) && /* @__PURE__ */ a("div", {
 				class: "taps",
-				children: [item.buttons.map((button) => /* @__PURE__ */ a("button", {
+				children: [item.buttons.map((button) => button.url ? /* @__PURE__ */ a("a", {
+					href: button.url,
+					target: "_blank",
+					rel: "noopener noreferrer",
+					children: button.title
+				}, button.url) : /* @__PURE__ */ a("button", {
 					type: "button",
 					dir: "auto",
 					onClick: () => onButton(button),
 					children: button.title
-				}, button.id)), item.list && /* @__PURE__ */ a("button", {
+				}, button.id)), item.list_button !== null && /* @__PURE__ */ a("button", {
 					type: "button",
 					dir: "auto",
 					"aria-haspopup": "dialog",
 					onClick: onList,
-					children: [/* @__PURE__ */ a(Icon, { name: "list" }), item.list.button]
+					children: [/* @__PURE__ */ a(Icon, { name: "list" }), item.list_button]
 				})]
 			})
 		]
@@ -228,21 +262,20 @@ function SmsCount({ id, text }) {
 function SandboxPhoneView({ config, phone, customer, spoken }) {
 	const [text, setText] = d("");
 	const [busy, setBusy] = d(false);
-	const [trouble, setTrouble] = d("");
+	const [refusal, setRefusal] = d(null);
 	const [open, setOpen] = d(null);
 	const { kind, number } = config;
-	const items = phone.items.value;
+	const items = phone.items.value.filter(isShown);
 	const channel = channelName(kind);
 	const write = async (written) => {
 		if (busy) return false;
 		setBusy(true);
-		setTrouble("");
+		setRefusal(null);
 		try {
 			await phone.write(written);
 			return true;
 		} catch (error) {
-			const detail = error instanceof CallFailed && !error.passing ? error.detail : "";
-			setTrouble(detail ? t("phone.refused", { reason: detail }) : t("phone.failed"));
+			setRefusal(error instanceof CallFailed && !error.passing ? error.detail : "");
 			return false;
 		} finally {
 			setBusy(false);
@@ -253,10 +286,10 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 	};
 	const box = `write-${kind}`;
 	const footer = /* @__PURE__ */ a($, { children: [
-		trouble && /* @__PURE__ */ a("p", {
+		refusal !== null && /* @__PURE__ */ a("p", {
 			class: "error",
 			role: "alert",
-			children: trouble
+			children: refusal ? t("phone.refused", { reason: refusal }) : t("phone.failed")
 		}),
 		/* @__PURE__ */ a(MessageBox, {
 			id: box,
@@ -264,7 +297,7 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 				name: customer,
 				channel
 			}),
-			placeholder: t("phone.placeholder", { name: customer }),
+			placeholder: t("phone.placeholder"),
 			value: text,
 			onValue: setText,
 			onSend: () => void send(),
@@ -306,6 +339,7 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 		spoken,
 		footer,
 		children: [items.map((item) => /* @__PURE__ */ a(SandboxItem, {
+			kind,
 			item,
 			quoted: item.reply_to ? items.find((one) => one.external_id === item.reply_to) : void 0,
 			onButton: ({ id, title }) => void write({ button: {
@@ -314,12 +348,14 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 				reply_to: item.external_id
 			} }),
 			onList: () => setOpen(item)
-		}, item.external_id)), open?.list && /* @__PURE__ */ a(ListSheet, {
-			list: open.list,
+		}, item.external_id)), open && /* @__PURE__ */ a(ListSheet, {
+			item: open,
 			onClose: () => setOpen(null),
-			onChoose: (row) => void write({ list_row: {
-				...row,
-				reply_to: open.external_id
+			onChoose: ({ id, title, description }) => void write({ list_row: {
+				id,
+				title,
+				reply_to: open.external_id,
+				...description ? { description } : {}
 			} })
 		})]
 	});
@@ -372,7 +408,7 @@ function newer(known, incoming) {
 		error: known.error
 	};
 }
-/** `messages` in the conversation's own order, each once, with `incoming` taken in. */
+/** `messages` in the order shown, each once, with `incoming` taken in. */
 function mergeMessages(messages, incoming) {
 	if (incoming.length === 0) return messages;
 	const byId = new Map(messages.map((message) => [message.id, message]));
@@ -380,10 +416,16 @@ function mergeMessages(messages, incoming) {
 		const known = byId.get(message.id);
 		byId.set(message.id, known ? newer(known, message) : message);
 	}
-	return [...byId.values()].toSorted((a, b) => a.seq - b.seq);
+	return [...byId.values()].toSorted((a, b) => Date.parse(placeOf(a)) - Date.parse(placeOf(b)) || a.seq - b.seq);
+}
+var LATE_MS = 3e4;
+/** The time that gives a message its place: when the hub took it, but when it was sent for
+* one that came late. The hub pages by the same rule. */
+function placeOf({ direction, sent_at, created_at }) {
+	const late = sent_at !== null && Date.parse(created_at) - Date.parse(sent_at) > LATE_MS;
+	return direction === "in" && late ? sent_at : created_at;
 }
 var localDay = (iso) => new Date(iso).toDateString();
-var timeOf = (message) => message.sent_at ?? message.created_at;
 /** The thread as shown: a divider where the day or the channel changes, then what waits to
 * be sent. A message already confirmed is never shown a second time as waiting. */
 function rowsOf(messages, entries) {
@@ -391,7 +433,7 @@ function rowsOf(messages, entries) {
 	let day = "";
 	let channel = null;
 	for (const message of messages) {
-		const at = timeOf(message);
+		const at = placeOf(message);
 		if (localDay(at) !== day) {
 			day = localDay(at);
 			rows.push({
@@ -428,6 +470,11 @@ function lastChannel(messages) {
 }
 // src/phones/thread.ts
 var PAGE = 50;
+/** A word that the page knows a sentence for, else the hub's own sentence. */
+function reasonOf$1({ trouble, code, detail }) {
+	if (trouble === "login") return "login";
+	return tKnown(`error.${code}`) ? code : detail;
+}
 /** The customer's one thread in the hub, followed live, and what an agent does in it. */
 var Thread = class {
 	conversation = y(null);
@@ -462,8 +509,19 @@ var Thread = class {
 	start() {
 		this.live.start();
 		x(() => {
-			if (this.live.line.value === "live") this.#flush();
+			const line = this.live.line.value;
+			if (line === "live") this.#flush();
+			if (line === "offline") this.#ask();
 		});
+	}
+	/** A refused socket does not say why; a call does. */
+	async #ask() {
+		try {
+			await call("/api/v1/conversations?limit=1");
+			this.trouble.value = null;
+		} catch (error) {
+			if (error instanceof CallFailed && error.trouble === "login") this.trouble.value = "login";
+		}
 	}
 	/** Read the thread anew. Changes that come meanwhile wait, and are laid on top. */
 	async load() {
@@ -578,7 +636,7 @@ var Thread = class {
 				});
 				wait.reset();
 			} catch (error) {
-				if (error instanceof CallFailed && !error.passing) this.outbox.refuse(client_id, error.trouble === "login" ? "login" : error.detail);
+				if (error instanceof CallFailed && !error.passing) this.outbox.refuse(client_id, reasonOf$1(error));
 				else await pause(wait.next());
 			}
 		}
@@ -609,19 +667,20 @@ var Thread = class {
 };
 // src/phones/Bubble.tsx
 function authorName({ author }, customer) {
-	if (author.kind === "customer") return author.name ?? customer;
-	if (author.kind === "agent") return author.name ?? t("author.agent");
-	return author.name ?? tKnown(`author.${author.kind}`) ?? author.kind;
+	if (author.kind === "customer") return author.name || customer;
+	if (author.kind === "agent") return author.name || t("author.agent");
+	return author.name || (tKnown(`author.${author.kind}`) ?? author.kind);
 }
 /** Why it failed, as a sentence that says what to do; the provider's own words otherwise. */
 function reasonOf(error) {
-	return (error.class ? tKnown(`error.${error.class}`) : void 0) ?? error.reason ?? error.code ?? t("error.unsaid");
+	return tKnown(`error.${error.class}`) ?? (error.reason || error.code || t("error.unsaid"));
 }
 /** One message of the thread: who, by which channel, what, when and how far it got. */
 function Bubble({ message, customer, kindOf }) {
 	const { direction, author, state, error, part } = message;
 	const name = authorName(message, customer);
 	const own = direction !== "in";
+	const at = placeOf(message);
 	const lost = state === "failed" || state === "cancelled";
 	return /* @__PURE__ */ a("article", {
 		class: own ? "bubble own" : "bubble",
@@ -645,9 +704,9 @@ function Bubble({ message, customer, kindOf }) {
 			}) : /* @__PURE__ */ a(Body, { ...message }),
 			/* @__PURE__ */ a("footer", { children: [
 				/* @__PURE__ */ a("time", {
-					dateTime: timeOf(message),
-					title: fullTime(timeOf(message)),
-					children: clock(timeOf(message))
+					dateTime: at,
+					title: fullTime(at),
+					children: clock(at)
 				}),
 				message.edited_at && /* @__PURE__ */ a("span", { children: t("thread.edited") }),
 				part && part.count > 1 && /* @__PURE__ */ a("span", { children: t("thread.part", {
@@ -673,7 +732,7 @@ function Body({ kind, text, choice, media, place, contacts, buttons, reply_to })
 		media.map((one, index) => /* @__PURE__ */ a(MediaView, { media: one }, one.url ?? index)),
 		place && /* @__PURE__ */ a("p", {
 			class: "media-note",
-			children: [/* @__PURE__ */ a(Icon, { name: "mapPin" }), place.name ?? place.address ?? `${place.latitude}, ${place.longitude}`]
+			children: [/* @__PURE__ */ a(Icon, { name: "mapPin" }), place.name || place.address || `${place.latitude}, ${place.longitude}`]
 		}),
 		contacts.map((contact) => /* @__PURE__ */ a("p", {
 			class: "media-note",
@@ -706,7 +765,6 @@ function Body({ kind, text, choice, media, place, contacts, buttons, reply_to })
 function Waiting$1({ entry, kindOf, onRetry, onDiscard }) {
 	const { text, channel, note } = entry.body;
 	const failed = entry.state === "failed";
-	const login = entry.reason === "login";
 	return /* @__PURE__ */ a("article", {
 		class: "bubble own waiting",
 		"data-author": "agent",
@@ -723,25 +781,22 @@ function Waiting$1({ entry, kindOf, onRetry, onDiscard }) {
 				dateTime: entry.at,
 				children: clock(entry.at)
 			}), /* @__PURE__ */ a(Ticks, { state: entry.state })] }),
-			failed && /* @__PURE__ */ a($, { children: [
-				/* @__PURE__ */ a("p", {
-					class: "error",
-					role: "alert",
-					children: login ? t("error.login") : entry.reason || t("error.unsaid")
-				}),
-				/* @__PURE__ */ a("button", {
+			failed && /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a("p", {
+				class: "error",
+				role: "alert",
+				children: tKnown(`error.${entry.reason}`) ?? (entry.reason || t("error.unsaid"))
+			}), /* @__PURE__ */ a("div", {
+				class: "again",
+				children: [/* @__PURE__ */ a("button", {
 					type: "button",
-					class: "retry",
 					onClick: onRetry,
 					children: [/* @__PURE__ */ a(Icon, { name: "rotateCw" }), t("composer.retry")]
-				}),
-				/* @__PURE__ */ a("button", {
+				}), /* @__PURE__ */ a("button", {
 					type: "button",
-					class: "retry",
 					onClick: onDiscard,
 					children: t("composer.discard")
-				})
-			] })
+				})]
+			})] })
 		]
 	});
 }
@@ -782,7 +837,7 @@ function Composer({ thread, phones }) {
 	const note = mode.value === "note";
 	const id = conversation?.id ?? "";
 	const text = (drafts.value[id] ?? none)[mode.value];
-	const name = conversation?.customer.name ?? t("author.customer");
+	const name = conversation?.customer.name || thread.customerName;
 	const onKeyDown = (event) => {
 		if (!event.altKey || event.ctrlKey || event.metaKey) return;
 		const next = {
@@ -821,17 +876,27 @@ function Composer({ thread, phones }) {
 					}, one))]
 				}), !note && /* @__PURE__ */ a("label", {
 					class: "picker",
-					children: [/* @__PURE__ */ a("span", { children: t("composer.by") }), /* @__PURE__ */ a("select", {
-						value: picked,
-						onChange: (event) => setPicked(event.currentTarget.value),
-						children: [/* @__PURE__ */ a("option", {
-							value: "",
-							children: t("composer.auto", { channel: channelName(kindOf(last ?? channel)) })
-						}), phones.map((phone) => /* @__PURE__ */ a("option", {
-							value: phone.channel,
-							children: channelName(phone.kind)
-						}, phone.channel))]
-					})]
+					children: [
+						/* @__PURE__ */ a("span", {
+							class: "roomy",
+							children: t("composer.by")
+						}),
+						/* @__PURE__ */ a("span", {
+							class: "unseen tight",
+							children: t("composer.by")
+						}),
+						/* @__PURE__ */ a("select", {
+							value: picked,
+							onChange: (event) => setPicked(event.currentTarget.value),
+							children: [/* @__PURE__ */ a("option", {
+								value: "",
+								children: last ? t("composer.auto", { channel: channelName(kindOf(last)) }) : channelName(kindOf(channel))
+							}), phones.map((phone) => /* @__PURE__ */ a("option", {
+								value: phone.channel,
+								children: channelName(phone.kind)
+							}, phone.channel))]
+						})
+					]
 				})]
 			}),
 			/* @__PURE__ */ a(MessageBox, {
@@ -863,7 +928,7 @@ function hintOf(thread, note) {
 	const conversation = thread.conversation.value;
 	if (!conversation) return t("composer.waitsForHer", { name: thread.customerName });
 	if (!note && conversation.owner.kind !== "agent") return t("composer.takesOver");
-	return t("composer.keys");
+	return touch() ? "" : t("composer.keys");
 }
 // src/phones/Ideas.tsx
 var ideas = [
@@ -914,7 +979,7 @@ var glyphs = {
 	agent: "user"
 };
 function ownerWords({ owner }) {
-	if (owner.kind === "agent") return t("owner.agent", { name: owner.name ?? t("author.agent") });
+	if (owner.kind === "agent") return t("owner.agent", { name: owner.name || t("author.agent") });
 	return owner.kind === "bot" ? t("owner.bot") : t("owner.queue");
 }
 /** Who answers the customer now, and the way back to the bot. */
@@ -936,42 +1001,40 @@ function Owner({ thread }) {
 		}
 		setBusy(false);
 	};
-	return /* @__PURE__ */ a("div", {
-		class: "owner",
-		"data-owner": kind,
-		children: [
-			/* @__PURE__ */ a("p", {
-				role: "status",
-				"aria-label": t("owner.label"),
-				children: [/* @__PURE__ */ a(Icon, { name: glyphs[kind] ?? "user" }), ownerWords(conversation)]
-			}),
-			kind !== "bot" && /* @__PURE__ */ a("div", {
-				class: "back",
-				children: [/* @__PURE__ */ a("label", { children: [/* @__PURE__ */ a("input", {
-					type: "checkbox",
-					checked: resume,
-					onChange: (event) => setResume(event.currentTarget.checked)
-				}), t("owner.resume")] }), /* @__PURE__ */ a("button", {
-					type: "button",
-					"aria-disabled": busy,
-					onClick: () => void giveBack(),
-					children: [/* @__PURE__ */ a(Icon, { name: "undo2" }), t("owner.giveBack")]
-				})]
-			}),
-			failed && /* @__PURE__ */ a("p", {
-				class: "error",
-				role: "alert",
-				children: t("owner.failed")
-			})
-		]
-	});
+	return /* @__PURE__ */ a($, { children: [
+		/* @__PURE__ */ a("p", {
+			class: "owner",
+			role: "status",
+			"aria-label": t("owner.label"),
+			"data-owner": kind,
+			children: [/* @__PURE__ */ a(Icon, { name: glyphs[kind] ?? "user" }), ownerWords(conversation)]
+		}),
+		kind !== "bot" && /* @__PURE__ */ a("div", {
+			class: "back",
+			children: [/* @__PURE__ */ a("button", {
+				type: "button",
+				"aria-disabled": busy,
+				onClick: () => void giveBack(),
+				children: [/* @__PURE__ */ a(Icon, { name: "undo2" }), t("owner.giveBack")]
+			}), /* @__PURE__ */ a("label", { children: [/* @__PURE__ */ a("input", {
+				type: "checkbox",
+				checked: resume,
+				onChange: (event) => setResume(event.currentTarget.checked)
+			}), t("owner.resume")] })]
+		}),
+		failed && /* @__PURE__ */ a("p", {
+			class: "error",
+			role: "alert",
+			children: t("owner.failed")
+		})
+	] });
 }
 // src/phones/ThreadView.tsx
 /** The hub's side: the one thread of the customer, all channels merged. */
 function ThreadView({ thread, phones, say, shown }) {
 	const [ideas, setIdeas] = d(false);
 	const rows = thread.rows.value;
-	const name = thread.conversation.value?.customer.name ?? thread.customerName;
+	const name = thread.conversation.value?.customer.name || thread.customerName;
 	const unread = thread.conversation.value?.unread ?? 0;
 	A(() => {
 		if (!shown || unread === 0) return void 0;
@@ -991,15 +1054,17 @@ function ThreadView({ thread, phones, say, shown }) {
 				class: "thread-bar",
 				children: [
 					/* @__PURE__ */ a("h2", { children: t("thread.title") }),
-					/* @__PURE__ */ a(Owner, { thread }),
 					!empty && /* @__PURE__ */ a("button", {
 						type: "button",
 						class: "plain",
+						"aria-label": t("idea.title"),
+						title: t("idea.title"),
 						"aria-expanded": ideas,
 						"aria-controls": "ideas",
 						onClick: () => setIdeas(!ideas),
-						children: [/* @__PURE__ */ a(Icon, { name: "lightbulb" }), /* @__PURE__ */ a("span", { children: t("idea.title") })]
-					})
+						children: /* @__PURE__ */ a(Icon, { name: "lightbulb" })
+					}),
+					/* @__PURE__ */ a(Owner, { thread })
 				]
 			}),
 			ideas && !empty && /* @__PURE__ */ a("div", {
@@ -1082,7 +1147,7 @@ function WebchatView({ visitor, customer, spoken, shown }) {
 			name: customer,
 			channel
 		}),
-		placeholder: t("phone.placeholder", { name: customer }),
+		placeholder: t("phone.placeholder"),
 		value: text,
 		onValue: (value) => {
 			setText(value);
@@ -1167,17 +1232,18 @@ function Waiting({ entry, visitor }) {
 				state: entry.state,
 				quiet: entry.state === "waiting"
 			})] }),
-			entry.state === "failed" && /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a("button", {
-				type: "button",
-				class: "retry",
-				onClick: () => visitor.retry(entry.client_id),
-				children: t("composer.retry")
-			}), /* @__PURE__ */ a("button", {
-				type: "button",
-				class: "retry",
-				onClick: () => visitor.outbox.discard(entry.client_id),
-				children: t("composer.discard")
-			})] })
+			entry.state === "failed" && /* @__PURE__ */ a("div", {
+				class: "again",
+				children: [/* @__PURE__ */ a("button", {
+					type: "button",
+					onClick: () => visitor.retry(entry.client_id),
+					children: t("composer.retry")
+				}), /* @__PURE__ */ a("button", {
+					type: "button",
+					onClick: () => visitor.outbox.discard(entry.client_id),
+					children: t("composer.discard")
+				})]
+			})
 		]
 	});
 }
@@ -1434,7 +1500,7 @@ function Demo({ config }) {
 		fresh: 0
 	})), {
 		id: "thread",
-		title: t("thread.title"),
+		title: t("thread.tab"),
 		icon: "messageSquare",
 		fresh: 0
 	}];
@@ -1462,9 +1528,16 @@ function Demo({ config }) {
 			/* @__PURE__ */ a("header", {
 				class: "top",
 				children: [
-					/* @__PURE__ */ a("h1", { children: t("app.demo") }),
+					/* @__PURE__ */ a("h1", { children: [
+						t("app.name"),
+						" ",
+						/* @__PURE__ */ a("span", {
+							class: "roomy",
+							children: t("app.demoWord")
+						})
+					] }),
 					/* @__PURE__ */ a("p", {
-						class: "who",
+						class: "who roomy",
 						children: [
 							/* @__PURE__ */ a(Icon, { name: "user" }),
 							/* @__PURE__ */ a("span", {
@@ -1483,12 +1556,12 @@ function Demo({ config }) {
 				]
 			}),
 			/* @__PURE__ */ a(OfflineBar, { thread }),
-			narrow.value && /* @__PURE__ */ a(Tabs, {
+			narrow.value && /* @__PURE__ */ a("nav", { children: /* @__PURE__ */ a(Tabs, {
 				label: t("app.views"),
 				tabs,
 				chosen,
 				onChoose: setChosen
-			}),
+			}) }),
 			/* @__PURE__ */ a("main", {
 				class: "stage",
 				children: [devices.map(({ config: phone, client }) => /* @__PURE__ */ a("section", {

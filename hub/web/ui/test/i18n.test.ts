@@ -26,7 +26,7 @@ describe("render", () => {
 describe("formats", () => {
   it("shows times and days in Bangla", () => {
     const at = new Date("2026-11-23T14:05:00");
-    expect(formatsOf("bn").time.format(at)).toMatch(/০[২5৫]|১৪/);
+    expect(formatsOf("bn").time.format(at)).toBe("১৪:০৫");
     expect(formatsOf("bn").day.format(at)).toContain("নভেম্বর");
     expect(formatsOf("en").time.format(at)).toBe("14:05");
   });

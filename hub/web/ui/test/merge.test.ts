@@ -9,7 +9,7 @@ function message(seq: number, change: Partial<Message> = {}): Message {
     seq,
     conversation_id: "c",
     direction: "in",
-    author: { kind: "customer" },
+    author: { kind: "customer", id: null, name: null },
     channel: "sms",
     address: { channel: "sms", external_id: "+8801711000001" },
     kind: "text",
@@ -40,6 +40,8 @@ const entry = (client_id: string): Entry<Draft> => ({
   reason: "",
 });
 
+const at = (created_at: string, sent_at: string) => ({ created_at, sent_at });
+
 describe("mergeMessages", () => {
   it("keeps the conversation's order and each message once, in any order of arrival", () => {
     const all = [3, 1, 2, 3, 1].reduce<readonly Message[]>(
@@ -47,6 +49,22 @@ describe("mergeMessages", () => {
       [],
     );
     expect(all.map((one) => one.seq)).toEqual([1, 2, 3]);
+  });
+
+  it("shows what came late at the time it was sent, and what came at once when it came", () => {
+    const all = mergeMessages(
+      [],
+      [
+        message(1, at("2026-11-23T12:00:00.900Z", "2026-11-23T12:00:00.000Z")),
+        message(2, at("2026-11-23T12:00:01.100Z", "2026-11-23T12:00:00.000Z")),
+        message(3, at("2026-11-23T12:00:02.000Z", "2026-11-23T11:30:00.000Z")),
+        message(4, {
+          direction: "out",
+          ...at("2026-11-23T12:00:00.950Z", "2026-11-23T11:00:00.000Z"),
+        }),
+      ],
+    );
+    expect(all.map((one) => one.seq)).toEqual([3, 1, 4, 2]);
   });
 
   it("gives the same array back when nothing came", () => {
@@ -79,7 +97,7 @@ describe("newer", () => {
   });
 
   it("keeps the reason of a failure it keeps", () => {
-    const error = { code: "1", class: "blocked", reason: null };
+    const error = { code: "1", class: "blocked", reason: "" };
     const kept = newer(message(1, { state: "failed", error }), message(1, { state: "queued" }));
     expect(kept.error).toEqual(error);
   });

@@ -3,7 +3,7 @@ import { backoff } from "../src/core/backoff";
 import { troubleOf } from "../src/core/api";
 import type { Message } from "../src/core/protocol";
 import { isHers, numbersOf } from "../src/phones/find";
-import { mergeItems, type Item } from "../src/phones/transcript";
+import { fileUrl, isShown, mergeItems, type Item } from "../src/phones/transcript";
 import { ownItem, takeItem, type ChatItem } from "../src/phones/visit";
 
 const item = (n: number, external_id: string, status = "sent"): Item => ({
@@ -11,13 +11,19 @@ const item = (n: number, external_id: string, status = "sent"): Item => ({
   direction: "out",
   external_id,
   kind: "text",
-  text: external_id,
-  buttons: [],
-  list: null,
-  media: [],
-  reply_to: null,
+  at: 1795435200.5,
   status,
-  at: "2026-11-23T12:00:00.000Z",
+  header: "",
+  text: external_id,
+  footer: "",
+  buttons: [],
+  list_button: null,
+  rows: [],
+  media: [],
+  place: null,
+  contacts: [],
+  reaction: null,
+  reply_to: null,
 });
 
 const said = (seq: number, change: Partial<ChatItem> = {}): ChatItem => ({
@@ -30,16 +36,33 @@ const said = (seq: number, change: Partial<ChatItem> = {}): ChatItem => ({
   ...change,
 });
 
+const shown = (direction: "in" | "out") =>
+  ["accepted", "sent", "failed", "undelivered", "delivered", "read"].filter((status) =>
+    isShown({ ...item(1, "a", status), direction }),
+  );
+
 describe("a stand-in's transcript", () => {
   it("keeps the place of an item whose status moved", () => {
     const first = mergeItems([], [item(1, "a"), item(2, "b")]);
-    const then = mergeItems(first, [item(3, "a", "read"), item(4, "c")]);
+    const then = mergeItems(first, [item(3, "c"), item(1, "a", "read")]);
     expect(then.map(({ external_id, status }) => [external_id, status])).toEqual([
       ["a", "read"],
       ["b", "sent"],
       ["c", "sent"],
     ]);
     expect(mergeItems(then, [])).toBe(then);
+  });
+
+  it("does not show what never reached the phone, and all that was written on it", () => {
+    expect(shown("out")).toEqual(["sent", "delivered", "read"]);
+    expect(shown("in")).toHaveLength(6);
+  });
+
+  it("finds a stand-in's file on this page's own origin, and leaves other addresses", () => {
+    const there = "http://127.0.0.1:4000/_sandbox/media/ME1";
+    expect(fileUrl("twilio", there)).toBe("/demo/sandbox/twilio/media/ME1");
+    expect(fileUrl("twilio", "https://shop.example/a.png")).toBe("https://shop.example/a.png");
+    expect(fileUrl("twilio", null)).toBeNull();
   });
 });
 

@@ -7,6 +7,8 @@ export class CallFailed extends Error {
     readonly trouble: Trouble,
     readonly status: number,
     readonly detail: string,
+    /** The hub's word for the reason, such as an error class. */
+    readonly code = "",
   ) {
     super(detail || trouble);
   }
@@ -23,13 +25,14 @@ export function troubleOf(status: number): Trouble {
   return "refused";
 }
 
-async function detailOf(answer: Response): Promise<string> {
+/** What a problem document of the hub, or a stand-in's own answer, says. */
+async function problemOf(answer: Response): Promise<[detail: string, code: string]> {
   try {
-    const problem = (await answer.json()) as { detail?: unknown; title?: unknown };
-    const words = problem.detail ?? problem.title;
-    return typeof words === "string" ? words : "";
+    const said = (await answer.json()) as Record<string, unknown>;
+    const words = said["detail"] ?? said["title"] ?? said["error"];
+    return [typeof words === "string" ? words : "", String(said["code"] ?? "")];
   } catch {
-    return "";
+    return ["", ""];
   }
 }
 
@@ -66,7 +69,7 @@ export async function call<T>(path: string, options: Call = {}): Promise<T> {
     throw new CallFailed("offline", 0, "");
   }
   if (!answer.ok) {
-    throw new CallFailed(troubleOf(answer.status), answer.status, await detailOf(answer));
+    throw new CallFailed(troubleOf(answer.status), answer.status, ...(await problemOf(answer)));
   }
   if (answer.status === 204) return undefined as T;
   return (await answer.json()) as T;

@@ -32,9 +32,9 @@ export function formatsOf(language: Lang) {
   return {
     number: new Intl.NumberFormat(locale),
     plural: new Intl.PluralRules(locale),
-    time: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }),
+    time: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
     day: new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" }),
-    full: new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" }),
+    full: new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium", hourCycle: "h23" }),
   };
 }
 

@@ -5,8 +5,8 @@ export type ChannelKind = "whatsapp" | "twilio" | "webchat" | (string & {});
 
 export interface Media {
   kind: string;
-  mime: string | null;
-  name: string | null;
+  mime: string;
+  name: string;
   size: number | null;
   url: string | null;
   state: "pending" | "stored" | "failed" | "refused" | (string & {});
@@ -33,8 +33,8 @@ export type State =
 
 export interface Author {
   kind: "customer" | "bot" | "agent" | "system" | (string & {});
-  id?: string | null;
-  name?: string | null;
+  id: string | null;
+  name: string | null;
 }
 
 export interface Message {
@@ -53,36 +53,36 @@ export interface Message {
   place: {
     latitude: number;
     longitude: number;
-    name?: string | null;
-    address?: string | null;
+    name: string;
+    address: string;
   } | null;
   contacts: { name: string; phones: string[] }[];
-  reply_to: { message_id: string | null; quote: string | null } | null;
+  reply_to: { message_id: string | null; quote: string } | null;
   edited_at: string | null;
   deleted_at: string | null;
   client_id: string | null;
   part: { group: string; index: number; count: number } | null;
   state: State | null;
-  error: { code: string | null; class: string | null; reason: string | null } | null;
+  error: { code: string; class: string; reason: string } | null;
   sent_at: string | null;
   created_at: string;
 }
 
 export interface Conversation {
   id: string;
-  customer: { id: string; name: string | null };
+  customer: { id: string; name: string };
   status: string;
   owner: {
     kind: "bot" | "queue" | "agent" | (string & {});
-    id?: string | null;
-    name?: string | null;
+    id: string | null;
+    name: string | null;
   };
   unread: number;
 }
 
 export interface Customer {
   id: string;
-  name: string | null;
+  name: string;
   addresses: { channel: string; kind: string; external_id: string }[];
   conversation_id: string | null;
 }

@@ -18,7 +18,7 @@ export function localUrl(url: string | null | undefined): string | undefined {
 
 export function MediaView({ media }: { media: Shown }) {
   const url = localUrl(media.url);
-  const name = media.name ?? tKnown(`media.${media.kind}`) ?? t("media.file");
+  const name = media.name || (tKnown(`media.${media.kind}`) ?? t("media.file"));
   if (media.state === "failed" || media.state === "refused") {
     return (
       <p class="media-note">

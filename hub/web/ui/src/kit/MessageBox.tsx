@@ -18,7 +18,7 @@ interface Props {
   children?: ComponentChildren;
 }
 
-const touch = () => matchMedia("(pointer: coarse)").matches;
+export const touch = () => matchMedia("(pointer: coarse)").matches;
 
 /** Text and its send button. Enter sends, Shift+Enter breaks the line; on touch screens
  * Enter breaks the line; Enter that ends an input method's composition does neither. */

@@ -3,9 +3,9 @@ import { chooseTheme, theme, type Theme } from "../core/theme";
 import { Icon } from "./Icon";
 import type { IconName } from "./icons";
 
-const languages: [Lang, string][] = [
-  ["en", "English"],
-  ["bn", "বাংলা"],
+const languages: [code: Lang, name: string, short: string][] = [
+  ["en", "English", "En"],
+  ["bn", "বাংলা", "বাং"],
 ];
 const themes: [Theme, IconName][] = [
   ["system", "monitor"],
@@ -17,7 +17,7 @@ export function LangSwitch() {
   return (
     <fieldset class="switch">
       <legend class="unseen">{t("switch.lang")}</legend>
-      {languages.map(([code, name]) => (
+      {languages.map(([code, name, short]) => (
         <button
           key={code}
           type="button"
@@ -25,7 +25,8 @@ export function LangSwitch() {
           aria-pressed={lang.value === code}
           onClick={() => chooseLang(code)}
         >
-          {name}
+          <span class="roomy">{name}</span>
+          <span class="tight">{short}</span>
         </button>
       ))}
     </fieldset>

@@ -6,20 +6,19 @@ import { Icon } from "../kit/Icon";
 import { MediaView } from "../kit/MediaView";
 import { RichText } from "../kit/RichText";
 import { Ticks } from "../kit/Ticks";
-import { timeOf, type Draft } from "./merge";
+import { placeOf, type Draft } from "./merge";
 
 export type KindOf = (channel: string | null) => string | null;
 
 export function authorName({ author }: Message, customer: string): string {
-  if (author.kind === "customer") return author.name ?? customer;
-  if (author.kind === "agent") return author.name ?? t("author.agent");
-  return author.name ?? tKnown(`author.${author.kind}`) ?? author.kind;
+  if (author.kind === "customer") return author.name || customer;
+  if (author.kind === "agent") return author.name || t("author.agent");
+  return author.name || (tKnown(`author.${author.kind}`) ?? author.kind);
 }
 
 /** Why it failed, as a sentence that says what to do; the provider's own words otherwise. */
 function reasonOf(error: NonNullable<Message["error"]>): string {
-  const known = error.class ? tKnown(`error.${error.class}`) : undefined;
-  return known ?? error.reason ?? error.code ?? t("error.unsaid");
+  return tKnown(`error.${error.class}`) ?? (error.reason || error.code || t("error.unsaid"));
 }
 
 interface Props {
@@ -33,6 +32,7 @@ export function Bubble({ message, customer, kindOf }: Props) {
   const { direction, author, state, error, part } = message;
   const name = authorName(message, customer);
   const own = direction !== "in";
+  const at = placeOf(message);
   const lost = state === "failed" || state === "cancelled";
   return (
     <article
@@ -52,8 +52,8 @@ export function Bubble({ message, customer, kindOf }: Props) {
       </header>
       {message.deleted_at ? <p class="text gone">{t("thread.deleted")}</p> : <Body {...message} />}
       <footer>
-        <time dateTime={timeOf(message)} title={fullTime(timeOf(message))}>
-          {clock(timeOf(message))}
+        <time dateTime={at} title={fullTime(at)}>
+          {clock(at)}
         </time>
         {message.edited_at && <span>{t("thread.edited")}</span>}
         {part && part.count > 1 && (
@@ -77,7 +77,7 @@ function Body({ kind, text, choice, media, place, contacts, buttons, reply_to }:
       {place && (
         <p class="media-note">
           <Icon name="mapPin" />
-          {place.name ?? place.address ?? `${place.latitude}, ${place.longitude}`}
+          {place.name || place.address || `${place.latitude}, ${place.longitude}`}
         </p>
       )}
       {contacts.map((contact) => (
@@ -113,7 +113,6 @@ interface WaitingProps {
 export function Waiting({ entry, kindOf, onRetry, onDiscard }: WaitingProps) {
   const { text, channel, note } = entry.body;
   const failed = entry.state === "failed";
-  const login = entry.reason === "login";
   return (
     <article
       class="bubble own waiting"
@@ -134,15 +133,17 @@ export function Waiting({ entry, kindOf, onRetry, onDiscard }: WaitingProps) {
       {failed && (
         <>
           <p class="error" role="alert">
-            {login ? t("error.login") : entry.reason || t("error.unsaid")}
+            {tKnown(`error.${entry.reason}`) ?? (entry.reason || t("error.unsaid"))}
           </p>
-          <button type="button" class="retry" onClick={onRetry}>
-            <Icon name="rotateCw" />
-            {t("composer.retry")}
-          </button>
-          <button type="button" class="retry" onClick={onDiscard}>
-            {t("composer.discard")}
-          </button>
+          <div class="again">
+            <button type="button" onClick={onRetry}>
+              <Icon name="rotateCw" />
+              {t("composer.retry")}
+            </button>
+            <button type="button" onClick={onDiscard}>
+              {t("composer.discard")}
+            </button>
+          </div>
         </>
       )}
     </article>

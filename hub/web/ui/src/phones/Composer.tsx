@@ -4,7 +4,7 @@ import { t } from "../core/i18n";
 import { browserStorage } from "../core/storage";
 import { channelName } from "../kit/Badge";
 import { Icon } from "../kit/Icon";
-import { MessageBox } from "../kit/MessageBox";
+import { MessageBox, touch } from "../kit/MessageBox";
 import type { PhoneConfig } from "./config";
 import { SmsCount } from "./SandboxPhoneView";
 import type { Thread } from "./thread";
@@ -38,7 +38,7 @@ export function Composer({ thread, phones }: { thread: Thread; phones: PhoneConf
   const note = mode.value === "note";
   const id = conversation?.id ?? "";
   const text = (drafts.value[id] ?? none)[mode.value];
-  const name = conversation?.customer.name ?? t("author.customer");
+  const name = conversation?.customer.name || thread.customerName;
   const onKeyDown = (event: KeyboardEvent) => {
     if (!event.altKey || event.ctrlKey || event.metaKey) return;
     const next = ({ KeyP: "note", KeyL: "reply" } as Record<string, Mode>)[event.code];
@@ -71,10 +71,13 @@ export function Composer({ thread, phones }: { thread: Thread; phones: PhoneConf
         </fieldset>
         {!note && (
           <label class="picker">
-            <span>{t("composer.by")}</span>
+            <span class="roomy">{t("composer.by")}</span>
+            <span class="unseen tight">{t("composer.by")}</span>
             <select value={picked} onChange={(event) => setPicked(event.currentTarget.value)}>
               <option value="">
-                {t("composer.auto", { channel: channelName(kindOf(last ?? channel)) })}
+                {last
+                  ? t("composer.auto", { channel: channelName(kindOf(last)) })
+                  : channelName(kindOf(channel))}
               </option>
               {phones.map((phone) => (
                 <option key={phone.channel} value={phone.channel}>
@@ -114,5 +117,5 @@ function hintOf(thread: Thread, note: boolean): string {
   const conversation = thread.conversation.value;
   if (!conversation) return t("composer.waitsForHer", { name: thread.customerName });
   if (!note && conversation.owner.kind !== "agent") return t("composer.takesOver");
-  return t("composer.keys");
+  return touch() ? "" : t("composer.keys");
 }

@@ -62,7 +62,7 @@ export function Demo({ config }: { config: DemoConfig }) {
       icon: glyphOf(kind),
       fresh: 0,
     })),
-    { id: "thread", title: t("thread.title"), icon: "messageSquare", fresh: 0 },
+    { id: "thread", title: t("thread.tab"), icon: "messageSquare", fresh: 0 },
   ];
   const heard = [...devices.map((device) => device.heard.value), thread.messages.value.length];
   const fresh = useFresh(heard, tabs.findIndex((tab) => tab.id === chosen));
@@ -79,8 +79,10 @@ export function Demo({ config }: { config: DemoConfig }) {
         {t("app.skip")}
       </a>
       <header class="top">
-        <h1>{t("app.demo")}</h1>
-        <p class="who">
+        <h1>
+          {t("app.name")} <span class="roomy">{t("app.demoWord")}</span>
+        </h1>
+        <p class="who roomy">
           <Icon name="user" />
           <span dir="auto">{name}</span> <span class="number">{config.customer.number}</span>
         </p>
@@ -89,7 +91,9 @@ export function Demo({ config }: { config: DemoConfig }) {
       </header>
       <OfflineBar thread={thread} />
       {narrow.value && (
-        <Tabs label={t("app.views")} tabs={tabs} chosen={chosen} onChoose={setChosen} />
+        <nav>
+          <Tabs label={t("app.views")} tabs={tabs} chosen={chosen} onChoose={setChosen} />
+        </nav>
       )}
       <main class="stage">
         {devices.map(({ config: phone, client }) => (

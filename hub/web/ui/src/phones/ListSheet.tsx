@@ -3,29 +3,27 @@ import { t } from "../core/i18n";
 import { Icon } from "../kit/Icon";
 import type { Item } from "./transcript";
 
-type List = NonNullable<Item["list"]>;
-
 interface Props {
-  list: List;
-  onChoose: (row: List["rows"][number]) => void;
+  item: Item;
+  onChoose: (row: Item["rows"][number]) => void;
   onClose: () => void;
 }
 
 /** WhatsApp's list of choices, as the sheet that opens over the phone. */
-export function ListSheet({ list, onChoose, onClose }: Props) {
+export function ListSheet({ item, onChoose, onClose }: Props) {
   const sheet = useRef<HTMLDialogElement>(null);
   useEffect(() => sheet.current?.showModal(), []);
   return (
-    <dialog ref={sheet} class="sheet" aria-label={list.button} onClose={onClose}>
+    <dialog ref={sheet} class="sheet" aria-label={item.list_button || t("phone.listTitle")} onClose={onClose}>
       <header>
-        <h3>{list.button || t("phone.listTitle")}</h3>
+        <h3 dir="auto">{item.list_button || t("phone.listTitle")}</h3>
         <button type="button" class="plain" onClick={() => sheet.current?.close()}>
           <Icon name="x" />
           <span class="unseen">{t("phone.close")}</span>
         </button>
       </header>
       <ul>
-        {list.rows.map((row) => (
+        {item.rows.map((row) => (
           <li key={row.id}>
             <button
               type="button"

@@ -8,7 +8,7 @@ import type { Thread } from "./thread";
 const glyphs: Record<string, IconName> = { bot: "bot", queue: "inbox", agent: "user" };
 
 export function ownerWords({ owner }: Conversation): string {
-  if (owner.kind === "agent") return t("owner.agent", { name: owner.name ?? t("author.agent") });
+  if (owner.kind === "agent") return t("owner.agent", { name: owner.name || t("author.agent") });
   return owner.kind === "bot" ? t("owner.bot") : t("owner.queue");
 }
 
@@ -32,13 +32,17 @@ export function Owner({ thread }: { thread: Thread }) {
     setBusy(false);
   };
   return (
-    <div class="owner" data-owner={kind}>
-      <p role="status" aria-label={t("owner.label")}>
+    <>
+      <p class="owner" role="status" aria-label={t("owner.label")} data-owner={kind}>
         <Icon name={glyphs[kind] ?? "user"} />
         {ownerWords(conversation)}
       </p>
       {kind !== "bot" && (
         <div class="back">
+          <button type="button" aria-disabled={busy} onClick={() => void giveBack()}>
+            <Icon name="undo2" />
+            {t("owner.giveBack")}
+          </button>
           <label>
             <input
               type="checkbox"
@@ -47,10 +51,6 @@ export function Owner({ thread }: { thread: Thread }) {
             />
             {t("owner.resume")}
           </label>
-          <button type="button" aria-disabled={busy} onClick={() => void giveBack()}>
-            <Icon name="undo2" />
-            {t("owner.giveBack")}
-          </button>
         </div>
       )}
       {failed && (
@@ -58,6 +58,6 @@ export function Owner({ thread }: { thread: Thread }) {
           {t("owner.failed")}
         </p>
       )}
-    </div>
+    </>
   );
 }

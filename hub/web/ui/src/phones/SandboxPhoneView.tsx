@@ -10,7 +10,7 @@ import { ListSheet } from "./ListSheet";
 import { PhoneFrame } from "./PhoneFrame";
 import type { SandboxPhone } from "./sandbox";
 import { SandboxItem } from "./SandboxItem";
-import type { Item, Written } from "./transcript";
+import { isShown, type Item, type Written } from "./transcript";
 
 const PLACE = { latitude: 23.7461, longitude: 90.3742 };
 
@@ -35,22 +35,21 @@ export function SmsCount({ id, text }: { id: string; text: string }) {
 export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState("");
+  const [refusal, setRefusal] = useState<string | null>(null);
   const [open, setOpen] = useState<Item | null>(null);
   const { kind, number } = config;
-  const items = phone.items.value;
+  const items = phone.items.value.filter(isShown);
   const channel = channelName(kind);
 
   const write = async (written: Written): Promise<boolean> => {
     if (busy) return false;
     setBusy(true);
-    setTrouble("");
+    setRefusal(null);
     try {
       await phone.write(written);
       return true;
     } catch (error) {
-      const detail = error instanceof CallFailed && !error.passing ? error.detail : "";
-      setTrouble(detail ? t("phone.refused", { reason: detail }) : t("phone.failed"));
+      setRefusal(error instanceof CallFailed && !error.passing ? error.detail : "");
       return false;
     } finally {
       setBusy(false);
@@ -63,15 +62,15 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
   const box = `write-${kind}`;
   const footer = (
     <>
-      {trouble && (
+      {refusal !== null && (
         <p class="error" role="alert">
-          {trouble}
+          {refusal ? t("phone.refused", { reason: refusal }) : t("phone.failed")}
         </p>
       )}
       <MessageBox
         id={box}
         label={t("phone.write", { name: customer, channel })}
-        placeholder={t("phone.placeholder", { name: customer })}
+        placeholder={t("phone.placeholder")}
         value={text}
         onValue={setText}
         onSend={() => void send()}
@@ -120,6 +119,7 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
       {items.map((item) => (
         <SandboxItem
           key={item.external_id}
+          kind={kind}
           item={item}
           quoted={
             item.reply_to ? items.find((one) => one.external_id === item.reply_to) : undefined
@@ -130,11 +130,20 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
           onList={() => setOpen(item)}
         />
       ))}
-      {open?.list && (
+      {open && (
         <ListSheet
-          list={open.list}
+          item={open}
           onClose={() => setOpen(null)}
-          onChoose={(row) => void write({ list_row: { ...row, reply_to: open.external_id } })}
+          onChoose={({ id, title, description }) =>
+            void write({
+              list_row: {
+                id,
+                title,
+                reply_to: open.external_id,
+                ...(description ? { description } : {}),
+              },
+            })
+          }
         />
       )}
     </PhoneFrame>

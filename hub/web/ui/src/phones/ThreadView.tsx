@@ -21,7 +21,7 @@ interface Props {
 export function ThreadView({ thread, phones, say, shown }: Props) {
   const [ideas, setIdeas] = useState(false);
   const rows = thread.rows.value;
-  const name = thread.conversation.value?.customer.name ?? thread.customerName;
+  const name = thread.conversation.value?.customer.name || thread.customerName;
   const unread = thread.conversation.value?.unread ?? 0;
   useEffect(() => {
     if (!shown || unread === 0) return undefined;
@@ -34,19 +34,20 @@ export function ThreadView({ thread, phones, say, shown }: Props) {
     <div class="thread">
       <header class="thread-bar">
         <h2>{t("thread.title")}</h2>
-        <Owner thread={thread} />
         {!empty && (
           <button
             type="button"
             class="plain"
+            aria-label={t("idea.title")}
+            title={t("idea.title")}
             aria-expanded={ideas}
             aria-controls="ideas"
             onClick={() => setIdeas(!ideas)}
           >
             <Icon name="lightbulb" />
-            <span>{t("idea.title")}</span>
           </button>
         )}
+        <Owner thread={thread} />
       </header>
       {ideas && !empty && (
         <div id="ideas">

@@ -30,7 +30,7 @@ export function WebchatView({ visitor, customer, spoken, shown }: Props) {
     <MessageBox
       id="write-webchat"
       label={t("phone.write", { name: customer, channel })}
-      placeholder={t("phone.placeholder", { name: customer })}
+      placeholder={t("phone.placeholder")}
       value={text}
       onValue={(value) => {
         setText(value);
@@ -108,18 +108,17 @@ function Waiting({ entry, visitor }: { entry: Entry<Said>; visitor: WebchatVisit
         <Ticks state={entry.state} quiet={entry.state === "waiting"} />
       </footer>
       {entry.state === "failed" && (
-        <>
-          <button type="button" class="retry" onClick={() => visitor.retry(entry.client_id)}>
+        <div class="again">
+          <button type="button" onClick={() => visitor.retry(entry.client_id)}>
             {t("composer.retry")}
           </button>
           <button
             type="button"
-            class="retry"
             onClick={() => visitor.outbox.discard(entry.client_id)}
           >
             {t("composer.discard")}
           </button>
-        </>
+        </div>
       )}
     </article>
   );

@@ -13,7 +13,7 @@ export function newer(known: Message, incoming: Message): Message {
   return { ...incoming, state: known.state, error: known.error };
 }
 
-/** `messages` in the conversation's own order, each once, with `incoming` taken in. */
+/** `messages` in the order shown, each once, with `incoming` taken in. */
 export function mergeMessages(
   messages: readonly Message[],
   incoming: readonly Message[],
@@ -24,7 +24,18 @@ export function mergeMessages(
     const known = byId.get(message.id);
     byId.set(message.id, known ? newer(known, message) : message);
   }
-  return [...byId.values()].toSorted((a, b) => a.seq - b.seq);
+  return [...byId.values()].toSorted(
+    (a, b) => Date.parse(placeOf(a)) - Date.parse(placeOf(b)) || a.seq - b.seq,
+  );
+}
+
+const LATE_MS = 30_000;
+
+/** The time that gives a message its place: when the hub took it, but when it was sent for
+ * one that came late. The hub pages by the same rule. */
+export function placeOf({ direction, sent_at, created_at }: Message): string {
+  const late = sent_at !== null && Date.parse(created_at) - Date.parse(sent_at) > LATE_MS;
+  return direction === "in" && late ? sent_at : created_at;
 }
 
 export interface Draft {
@@ -41,7 +52,6 @@ export type Row =
   | { kind: "entry"; key: string; entry: Entry<Draft> };
 
 const localDay = (iso: string): string => new Date(iso).toDateString();
-export const timeOf = (message: Message): string => message.sent_at ?? message.created_at;
 
 /** The thread as shown: a divider where the day or the channel changes, then what waits to
  * be sent. A message already confirmed is never shown a second time as waiting. */
@@ -53,7 +63,7 @@ export function rowsOf(
   let day = "";
   let channel: string | null = null;
   for (const message of messages) {
-    const at = timeOf(message);
+    const at = placeOf(message);
     if (localDay(at) !== day) {
       day = localDay(at);
       rows.push({ kind: "day", key: `day-${message.id}`, at });

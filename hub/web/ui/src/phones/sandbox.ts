@@ -45,6 +45,8 @@ export class SandboxPhone {
       } catch {
         if (stopped.aborted) return;
         this.line.value = "offline";
+        // It may come back with another memory: read the whole screen anew.
+        this.#next = 0;
         await pause(wait.next(), stopped);
       }
     }
@@ -61,14 +63,9 @@ export class SandboxPhone {
   }
 
   #take({ items, next }: Reading): void {
-    this.line.value = "live";
-    if (next < this.#next) {
-      // The stand-in began anew: its numbers start again, and so does this screen.
-      this.#next = 0;
-      this.items.value = [];
-      return;
-    }
+    const known = this.#next === 0 ? [] : this.items.value;
     this.#next = next;
-    this.items.value = mergeItems(this.items.value, items);
+    this.line.value = "live";
+    this.items.value = mergeItems(known, items);
   }
 }

@@ -1,6 +1,7 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { call, CallFailed, type Trouble } from "../core/api";
 import { backoff, pause } from "../core/backoff";
+import { tKnown } from "../core/i18n";
 import { LiveSocket } from "../core/live";
 import { Outbox } from "../core/outbox";
 import type { Change, Conversation, Message, Page } from "../core/protocol";
@@ -10,6 +11,12 @@ import { fetchConversation, findConversation, isHers, numbersOf } from "./find";
 import { lastChannel, mergeMessages, rowsOf, type Draft } from "./merge";
 
 const PAGE = 50;
+
+/** A word that the page knows a sentence for, else the hub's own sentence. */
+function reasonOf({ trouble, code, detail }: CallFailed): string {
+  if (trouble === "login") return "login";
+  return tKnown(`error.${code}`) ? code : detail;
+}
 
 /** The customer's one thread in the hub, followed live, and what an agent does in it. */
 export class Thread {
@@ -48,8 +55,20 @@ export class Thread {
   start(): void {
     this.live.start();
     effect(() => {
-      if (this.live.line.value === "live") void this.#flush();
+      const line = this.live.line.value;
+      if (line === "live") void this.#flush();
+      if (line === "offline") void this.#ask();
     });
+  }
+
+  /** A refused socket does not say why; a call does. */
+  async #ask(): Promise<void> {
+    try {
+      await call("/api/v1/conversations?limit=1");
+      this.trouble.value = null;
+    } catch (error) {
+      if (error instanceof CallFailed && error.trouble === "login") this.trouble.value = "login";
+    }
   }
 
   /** Read the thread anew. Changes that come meanwhile wait, and are laid on top. */
@@ -173,7 +192,7 @@ export class Thread {
         wait.reset();
       } catch (error) {
         if (error instanceof CallFailed && !error.passing) {
-          this.outbox.refuse(client_id, error.trouble === "login" ? "login" : error.detail);
+          this.outbox.refuse(client_id, reasonOf(error));
         } else {
           await pause(wait.next());
         }

@@ -1,21 +1,27 @@
-// What a stand-in of a provider shows on the customer's phone.
+// What a provider's stand-in shows on the customer's phone, as its control calls say it
+// (connectors/sandbox/transcript.py).
 
 export interface Item {
+  /** Orders the items of a phone. */
   n: number;
   /** "in" is written by the customer. */
   direction: "in" | "out";
   external_id: string;
   kind: string;
-  text: string;
-  buttons: { id: string; title: string }[];
-  list: {
-    button: string;
-    rows: { id: string; title: string; description?: string | null }[];
-  } | null;
-  media: { kind: string; mime: string | null; url: string | null }[];
-  reply_to: string | null;
+  /** Seconds, UTC. */
+  at: number;
   status: string;
-  at: string;
+  header: string;
+  text: string;
+  footer: string;
+  buttons: { id: string; title: string; url?: string }[];
+  list_button: string | null;
+  rows: { id: string; title: string; description: string; section?: string }[];
+  media: { kind: string; mime: string | null; url: string | null; id: string | null }[];
+  place: { name?: string; address?: string } | null;
+  contacts: unknown[];
+  reaction: { emoji: string } | null;
+  reply_to: string | null;
 }
 
 export interface Reading {
@@ -23,29 +29,37 @@ export interface Reading {
   next: number;
 }
 
+interface Tap {
+  id: string;
+  title: string;
+  reply_to: string;
+}
+
 export type Written =
   | { text: string }
-  | { button: { id: string; title: string; reply_to: string } }
-  | {
-      list_row: { id: string; title: string; description?: string | null; reply_to: string };
-    }
+  | { button: Tap }
+  | { list_row: Tap & { description?: string } }
   | { image: { mime: string; caption: string } }
   | { location: { latitude: number; longitude: number; name: string } };
 
-/** `items` with `incoming` taken in: an item that comes again (its status moved) keeps its
- * place, a new one goes to the end. The same array when nothing came. */
+const NEVER_ARRIVED = new Set(["accepted", "failed", "undelivered"]);
+
+/** Whether the phone has it: what was sent to it and failed on the way never got there. */
+export function isShown({ direction, status }: Item): boolean {
+  return direction === "in" || !NEVER_ARRIVED.has(status);
+}
+
+/** `items` with `incoming` taken in, in the order of the phone: an item that comes again (its
+ * status moved) keeps its place. The same array when nothing came. */
 export function mergeItems(items: readonly Item[], incoming: readonly Item[]): readonly Item[] {
   if (incoming.length === 0) return items;
-  const merged = [...items];
-  const places = new Map(merged.map((item, place) => [item.external_id, place]));
-  for (const item of incoming) {
-    const place = places.get(item.external_id);
-    if (place === undefined) {
-      places.set(item.external_id, merged.length);
-      merged.push(item);
-    } else {
-      merged[place] = item;
-    }
-  }
-  return merged;
+  const byId = new Map(items.map((item) => [item.external_id, item]));
+  for (const item of incoming) byId.set(item.external_id, item);
+  return [...byId.values()].toSorted((a, b) => a.n - b.n);
+}
+
+/** Where this page may load a stand-in's file: its own address is another origin. */
+export function fileUrl(kind: string, url: string | null): string | null {
+  const id = url?.match(/\/_sandbox\/media\/([^/?#]+)$/)?.[1];
+  return id ? `/demo/sandbox/${kind}/media/${id}` : url;
 }
