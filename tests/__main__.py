@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 UI = ROOT / "hub/web/ui"
 PYTHON = sys.executable
 FAST = "fast tests"
+# Not `npm ci`: npm 11 refuses a lock file without entries for platforms that its registry did
+# not offer. This too installs the locked versions, checks their hashes and changes no file.
+NPM_INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ STAGES = (
     Stage("types", ((PYTHON, "-m", "mypy"),)),
     Stage("import rules", ((str(Path(PYTHON).with_name("lint-imports")), "--no-logo"),)),
     Stage(FAST, ((PYTHON, "-m", "pytest", "-q", "-m", "not slow"),)),
-    Stage("ui", (("npm", "ci", "--no-audit", "--no-fund"), ("npm", "run", "check")), UI),
+    Stage("ui", (NPM_INSTALL, ("npm", "run", "check")), UI),
     Stage("slow tests", ((PYTHON, "-m", "pytest", "-q", "-m", "slow"),), after=FAST),
 )
 
