@@ -310,7 +310,10 @@ class Dialog:
     def find_phrase(self, words: str) -> str:
         """Like `matches`, for text in the form of `i18n.plain`."""
         padded = f" {words} "
-        return next((phrase for phrase in self.phrases if f" {phrase} " in padded), "")
+        for phrase in self.phrases:
+            if phrase in padded and f" {phrase} " in padded:
+                return phrase
+        return ""
 
 
 def dialog(name: str, *, on: Sequence[str] = (), version: int = 1) -> Callable[[Run], Dialog]:

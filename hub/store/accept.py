@@ -13,6 +13,7 @@ from hub.clock import Micros, new_id
 from hub.message import Inbound, Receipt
 from hub.signal import Signal
 from hub.store import identities
+from hub.store.bulk import execute_many
 from hub.store.identities import Person
 from hub.store.receipts import apply_receipts
 from hub.store.schema import (
@@ -87,9 +88,9 @@ def accept(conn: sa.Connection, items: Sequence[Acceptance]) -> list[Accepted]:
         for channel_id, signal in item.signals:
             result.turns |= apply_signal(conn, channel_id, signal, item.at)
     if dead := [row for item in items for row in item.dead]:
-        conn.execute(dead_letters.insert(), dead)
+        execute_many(conn, INSERT_DEAD, dead)
     if raw := [item.hook for item in items if item.hook]:
-        conn.execute(hooks.insert(), raw)
+        execute_many(conn, INSERT_HOOKS, raw)
     return results
 
 
@@ -234,6 +235,12 @@ def _append(
     return StoredMessage(row["id"], seq, thread.id, True)
 
 
+INSERT_DEAD = dead_letters.insert()
+INSERT_HOOKS = hooks.insert()
+INSERT_CASES = cases.insert()
+INSERT_MESSAGES = messages.insert()
+INSERT_CHANGES = changes.insert()
+INSERT_MEDIA = media.insert()
 UPDATE_THREAD = (
     conversations.update()
     .where(conversations.c.id == sa.bindparam("row_id"))
@@ -269,14 +276,15 @@ class _Writes:
             if t.changed
         ]
         if changed:
-            conn.execute(UPDATE_THREAD, changed)
-        for table, rows in (
-            (cases, self.cases),
-            (messages, self.messages),
-            (changes, self.changes),
-            (media, self.media),
+            execute_many(conn, UPDATE_THREAD, changed)
+        for statement, rows in (
+            (INSERT_CASES, self.cases),
+            (INSERT_MESSAGES, self.messages),
+            (INSERT_CHANGES, self.changes),
+            (INSERT_MEDIA, self.media),
         ):
             if rows:
-                conn.execute(table.insert(), rows)
+                execute_many(conn, statement, rows)
         if self.seen:
-            conn.execute(SEEN, [{"row_id": id, "seen": at} for id, at in self.seen.items()])
+            seen = [{"row_id": id, "seen": at} for id, at in self.seen.items()]
+            execute_many(conn, SEEN, seen)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros
+from hub.store.bulk import execute_many
 from hub.store.schema import (
     addresses,
     conversations,
@@ -157,7 +158,8 @@ def claim(conn: sa.Connection, items: Sequence[Claim]) -> list[Claimed]:
     work = _load(conn, {id: rows[id] for id in free}, items[0].at) if free else {}
     lease = {item.conversation_id: item.lease for item in items}
     if work:
-        conn.execute(
+        execute_many(
+            conn,
             TAKE,
             [{"row_id": id, "token": w.token, "until": now + lease[id]} for id, w in work.items()],
         )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
 from hub.message import Alias, Inbound
+from hub.store.bulk import execute_many
 from hub.store.schema import addresses, aliases, conversations, customers
 from hub.store.sql import insert_new
 
@@ -33,6 +34,9 @@ class Person:
     new_conversation: Row | None = None
 
 
+INSERT_CUSTOMERS = customers.insert()
+INSERT_CONVERSATIONS = conversations.insert()
+INSERT_ADDRESSES = addresses.insert()
 FIND_ADDRESSES = (
     sa.select(
         addresses.c.external_id,
@@ -226,11 +230,11 @@ class _NewRows:
 
     def insert(self, conn: sa.Connection) -> None:
         if self.customers:
-            conn.execute(customers.insert(), self.customers)
-            conn.execute(conversations.insert(), self.conversations)
-        conn.execute(addresses.insert(), self.addresses)
+            execute_many(conn, INSERT_CUSTOMERS, self.customers)
+            execute_many(conn, INSERT_CONVERSATIONS, self.conversations)
+        execute_many(conn, INSERT_ADDRESSES, self.addresses)
         if self.aliases:
-            conn.execute(insert_new(conn, aliases), self.aliases)
+            execute_many(conn, insert_new(conn, aliases), self.aliases)
 
 
 def _profile(inbound: Inbound) -> Row | None:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros
 from hub.message import Receipt
+from hub.store.bulk import execute_many
 from hub.store.schema import changes, messages, receipts
 from hub.store.sql import insert_new
 from hub.store.state import advance
@@ -57,9 +58,11 @@ UPDATE = (
         error_reason=sa.bindparam("new_reason"),
     )
 )
+INSERT_CHANGES = changes.insert()
 CANCEL_LATER_PARTS = (
     messages.update()
     .where(
+        messages.c.address_id == sa.bindparam("failed_address"),
         messages.c.part_group == sa.bindparam("failed_group"),
         messages.c.part_index > sa.bindparam("failed_index"),
         messages.c.lane.isnot(None),
@@ -116,13 +119,13 @@ def apply_receipts(
                     "at": at,
                 }
             )
-    conn.execute(insert_new(conn, receipts), rows)
+    execute_many(conn, insert_new(conn, receipts), rows)
     write_rows(conn, changed.values())
     for message in changed.values():
         if message["state"] == "failed":
             moved += cancel_later_parts(conn, message, heard[0][2])
     if moved:
-        conn.execute(changes.insert(), moved)
+        execute_many(conn, INSERT_CHANGES, moved)
     return woken
 
 
@@ -190,7 +193,7 @@ def write_rows(conn: sa.Connection, rows: Iterable[Row]) -> None:
         for row in rows
     ]
     if values:
-        conn.execute(UPDATE, values)
+        execute_many(conn, UPDATE, values)
 
 
 def cancel_later_parts(conn: sa.Connection, message: Row, at: Micros) -> list[Row]:
@@ -199,7 +202,11 @@ def cancel_later_parts(conn: sa.Connection, message: Row, at: Micros) -> list[Ro
         return []
     cancelled = conn.execute(
         CANCEL_LATER_PARTS,
-        {"failed_group": message["part_group"], "failed_index": message["part_index"]},
+        {
+            "failed_address": message["address_id"],
+            "failed_group": message["part_group"],
+            "failed_index": message["part_index"],
+        },
     )
     return [
         {"conversation_id": conversation_id, "kind": "receipt", "message_id": id, "at": at}

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from hub.clock import Micros
 from hub.errors import Expired, SendFailed
-from hub.store.receipts import cancel_later_parts
-from hub.store.schema import addresses, changes, conversations, messages
+from hub.store.bulk import execute_many
+from hub.store.receipts import INSERT_CHANGES, cancel_later_parts
+from hub.store.schema import addresses, conversations, messages
 from hub.store.sql import lease_now
 
 Row = dict[str, Any]
@@ -264,11 +265,11 @@ class _Step:
 
     def write(self, conn: sa.Connection) -> None:
         if self.leases:
-            conn.execute(TAKE, self.leases)
+            execute_many(conn, TAKE, self.leases)
         if self.sending:
-            conn.execute(SENDING, self.sending)
+            execute_many(conn, SENDING, self.sending)
         if self.moves:
-            conn.execute(MOVE, self.moves)
+            execute_many(conn, MOVE, self.moves)
         note_changes(conn, self.changed, self.failed)
 
 
@@ -288,7 +289,7 @@ def note_changes(
     for row, at in failed:
         rows += cancel_later_parts(conn, row, at)
     if rows:
-        conn.execute(changes.insert(), rows)
+        execute_many(conn, INSERT_CHANGES, rows)
 
 
 def renew(conn: sa.Connection, address_id: bytes, token: int, lease: Micros) -> bool:

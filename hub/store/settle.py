@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros
-from hub.errors import LeaseLost, OutcomeUnknown, SendFailed
+from hub.errors import EarlierPartFailed, LeaseLost, OutcomeUnknown, SendFailed
 from hub.message import Sent
+from hub.store.bulk import execute_many
 from hub.store.schema import addresses, channels, messages, receipts
 from hub.store.sends import MOVE, moved, note_changes
 from hub.store.state import advance
@@ -47,10 +48,15 @@ ROWS = (
     sa.select(
         messages.c.id,
         messages.c.conversation_id,
+        messages.c.seq,
+        messages.c.address_id,
         messages.c.channel_id,
         messages.c.state,
         messages.c.unknowns,
         messages.c.external_id,
+        messages.c.error_class,
+        messages.c.error_code,
+        messages.c.error_reason,
         messages.c.expires_at,
         messages.c.part_group,
         messages.c.part_index,
@@ -86,6 +92,17 @@ CLAIM_RECEIPTS = (
     )
     .values(message_id=sa.bindparam("to_message"))
 )
+FAILED_BEFORE = (
+    sa.select(messages.c.id)
+    .where(
+        messages.c.conversation_id == sa.bindparam("thread"),
+        messages.c.seq >= sa.bindparam("first"),
+        messages.c.seq < sa.bindparam("own"),
+        messages.c.part_group == sa.bindparam("of_group"),
+        messages.c.state == "failed",
+    )
+    .limit(1)
+)
 GIVE_BACK = addresses.update().where(addresses.c.id == sa.bindparam("row_id")).values(lease_until=0)
 
 
@@ -93,19 +110,20 @@ def settle(conn: sa.Connection, items: Sequence[Settlement]) -> list[Settled | L
     """Record outcomes and give the leases back. Where the lease was lost nothing is written: a
     receipt or the next holder settles the row."""
     found = conn.execute(LEASES, {"ids": [i.address_id for i in items]})
-    held = {id: token for id, token in found}
+    held = {row.id: row.lease_token for row in found}
     kept = [item for item in items if held.get(item.address_id) == item.token]
     if not kept:
         return [LeaseLost("the address was claimed by another worker") for _ in items]
     loaded = conn.execute(ROWS, {"ids": [item.message_id for item in kept]}).mappings()
     rows = {row["id"]: dict(row) for row in loaded}
     early = _early_receipts(conn, kept, rows)
-    writes = _Writes()
+    broken = {item.message_id for item in kept if _is_broken(conn, item, rows[item.message_id])}
+    writes = _Writes(broken)
     for item in kept:
         writes.add(item, rows[item.message_id], early.get(item.message_id, ()))
     if writes.moves:
-        conn.execute(MOVE, writes.moves)
-    conn.execute(GIVE_BACK, [{"row_id": item.address_id} for item in kept])
+        execute_many(conn, MOVE, writes.moves)
+    execute_many(conn, GIVE_BACK, [{"row_id": item.address_id} for item in kept])
     note_changes(conn, writes.changed, writes.failed)
     _pause(conn, kept, rows)
     waiting = set(conn.execute(WAITING, {"ids": [i.address_id for i in kept]}).scalars())
@@ -143,8 +161,23 @@ def _early_receipts(
     return early
 
 
+def _is_broken(conn: sa.Connection, item: Settlement, row: Row) -> bool:
+    """Is this a part to be tried again, of which an earlier one has failed meanwhile? The
+    receipt that told so could not cancel it while it was being sent."""
+    if item.retry_at is None or isinstance(item.outcome, OutcomeUnknown) or not row["part_index"]:
+        return False
+    wanted = {
+        "thread": row["conversation_id"],
+        "first": row["seq"] - row["part_index"],
+        "own": row["seq"],
+        "of_group": row["part_group"],
+    }
+    return conn.execute(FAILED_BEFORE, wanted).first() is not None
+
+
 class _Writes:
-    def __init__(self) -> None:
+    def __init__(self, broken: set[bytes]) -> None:
+        self.broken = broken
         self.moves: list[Row] = []
         self.changed: list[tuple[Row, Micros]] = []
         self.failed: list[tuple[Row, Micros]] = []
@@ -164,6 +197,9 @@ class _Writes:
                 due = item.retry_at
                 params = moved(row, "unknown", due=due, error=outcome, unknowns=unknowns)
                 self._move(item, row, params)
+        elif row["id"] in self.broken:
+            error = EarlierPartFailed("an earlier part of this message failed")
+            self._move(item, row, moved(row, "cancelled", error=error))
         elif item.retry_at is not None:
             self._move(item, row, moved(row, "queued", due=item.retry_at, error=outcome))
         else:
@@ -178,7 +214,11 @@ class _Writes:
                 state, reason = later, receipt if later == "failed" else {}
         params = moved(row, state, external_id=sent.external_id, sent_at=item.at)
         params["new_lane"] = None
-        if reason:
+        if state == "failed" == row["state"]:
+            # A receipt that came first has said why.
+            for name in ("class", "code", "reason"):
+                params["new_" + name] = row["error_" + name]
+        elif reason:
             params["new_class"] = reason["error_class"]
             params["new_code"] = reason["code"]
             params["new_reason"] = reason["reason"]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -42,8 +43,13 @@ class Store(Protocol):
 
 
 def insert_new(conn: sa.Connection, table: sa.Table) -> Any:
-    """INSERT that skips rows whose key is already there."""
-    if conn.dialect.name == "postgresql":
+    """INSERT that skips rows whose key is already there; the same object for the same table."""
+    return _insert_new(conn.dialect.name, table)
+
+
+@cache
+def _insert_new(dialect: str, table: sa.Table) -> Any:
+    if dialect == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
 

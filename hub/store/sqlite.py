@@ -116,7 +116,8 @@ class SqliteStore:
         (self._urgent if urgent else self._rest).append(waiting)
         if self._idle:
             self._wake.set()
-        return cast(Result, await asyncio.shield(waiting.future))
+        # Who is cancelled here leaves its item in the queue: it is committed all the same.
+        return cast(Result, await waiting.future)
 
     async def write(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def alone(conn: sa.Connection, _items: Sequence[None]) -> Sequence[T]:

@@ -46,12 +46,21 @@ def pending(conn: sa.Connection, at: Micros, paused: frozenset[bytes], most: int
         .distinct()
         .limit(most)
     )
+    # What follows a row that waits for its next try waits with it: such an address would be
+    # found at every look, and many of them would leave no place for those that can go on.
+    head = messages.alias("head")
+    held_up = sa.exists(
+        sa.select(1).where(
+            head.c.address_id == messages.c.address_id, head.c.lane == 0, head.c.due_at > at
+        )
+    )
     sends = (
         sa.select(messages.c.address_id)
         .join(addresses, addresses.c.id == messages.c.address_id)
         .where(
             messages.c.lane.isnot(None),
             sa.or_(messages.c.due_at.is_(None), messages.c.due_at <= at),
+            sa.not_(held_up),
             addresses.c.lease_until <= now,
             addresses.c.channel_id.notin_(list(paused)) if paused else sa.true(),
         )

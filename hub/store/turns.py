@@ -11,12 +11,17 @@ import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
 from hub.errors import LeaseLost
+from hub.store.bulk import execute_many
 from hub.store.schema import changes, conversations, customers, journal, messages, runs, timers
 from hub.store.sql import insert_new
 
 Row = dict[str, Any]
 Entries = list[Any]
 
+INSERT_MESSAGES = messages.insert()
+INSERT_CHANGES = changes.insert()
+INSERT_JOURNAL = journal.insert()
+INSERT_TIMERS = timers.insert()
 FENCE = (
     sa.select(
         conversations.c.id,
@@ -66,8 +71,8 @@ def record_step(conn: sa.Connection, items: Sequence[Step]) -> list[LeaseLost | 
         results.append(None)
         rows.append({"run_id": item.run_id, "step": item.step, "entries": [item.entry]})
     if rows:
-        conn.execute(DROP_STEP, [{"of_run": r["run_id"], "at_step": r["step"]} for r in rows])
-        conn.execute(journal.insert(), rows)
+        execute_many(conn, DROP_STEP, [{"of_run": r["run_id"], "at_step": r["step"]} for r in rows])
+        execute_many(conn, INSERT_JOURNAL, rows)
     return results
 
 
@@ -204,23 +209,25 @@ def _write_turns(conn: sa.Connection, kept: list[tuple[Ending, int]]) -> None:
                 "at": item.at if item.rows else None,
             }
         )
-    conn.execute(COMMIT, updates)
+    execute_many(conn, COMMIT, updates)
     turns = [item for item, _ in kept]
     if handled := [i for i in turns if i.message_id]:
-        conn.execute(HANDLED, [{"row_id": i.message_id, "at": i.at} for i in handled])
+        execute_many(conn, HANDLED, [{"row_id": i.message_id, "at": i.at} for i in handled])
     if fired := [i for i in turns if i.timer_id]:
-        conn.execute(DROP_TIMER, [{"row_id": i.timer_id} for i in fired])
+        execute_many(conn, DROP_TIMER, [{"row_id": i.timer_id} for i in fired])
     if rows:
-        conn.execute(messages.insert(), rows)
+        execute_many(conn, INSERT_MESSAGES, rows)
     _write_runs(conn, turns)
     if queued := [i for i in turns if i.to_queue]:
-        conn.execute(TO_QUEUE, [{"row_id": i.conversation_id, "new_team": i.team} for i in queued])
+        execute_many(
+            conn, TO_QUEUE, [{"row_id": i.conversation_id, "new_team": i.team} for i in queued]
+        )
     if spoken := [i for i in turns if i.language]:
-        conn.execute(
-            LANGUAGE, [{"row_id": i.customer_id, "new_language": i.language} for i in spoken]
+        execute_many(
+            conn, LANGUAGE, [{"row_id": i.customer_id, "new_language": i.language} for i in spoken]
         )
     if seen:
-        conn.execute(changes.insert(), seen)
+        execute_many(conn, INSERT_CHANGES, seen)
 
 
 def _change(item: Ending, kind: str, message_id: bytes | None) -> Row:
@@ -237,9 +244,10 @@ def _write_runs(conn: sa.Connection, turns: list[Ending]) -> None:
     if not states:
         return
     if new := [_run_row(item, run) for item, run in states if run.is_new]:
-        conn.execute(insert_new(conn, runs), new)
+        execute_many(conn, insert_new(conn, runs), new)
     if old := [(item, run) for item, run in states if not run.is_new]:
-        conn.execute(
+        execute_many(
+            conn,
             UPDATE_RUN,
             [
                 {
@@ -254,19 +262,19 @@ def _write_runs(conn: sa.Connection, turns: list[Ending]) -> None:
                 for item, run in old
             ],
         )
-        conn.execute(DROP_TIMERS, [{"of_run": run.id} for _, run in old])
+        execute_many(conn, DROP_TIMERS, [{"of_run": run.id} for _, run in old])
     chunks = [
         {"run_id": run.id, "step": run.entries[0][0], "entries": run.entries}
         for _, run in states
         if run.entries
     ]
     if left := [run for _, run in states if run.retried]:
-        conn.execute(DROP_LATER, [{"of_run": r.id, "after_step": r.step} for r in left])
+        execute_many(conn, DROP_LATER, [{"of_run": r.id, "after_step": r.step} for r in left])
         first = [{"of_run": r.id, "at_step": r.entries[0][0]} for r in left if r.entries]
         if first:
-            conn.execute(DROP_STEP, first)
+            execute_many(conn, DROP_STEP, first)
     if chunks:
-        conn.execute(journal.insert(), chunks)
+        execute_many(conn, INSERT_JOURNAL, chunks)
     due = [
         {
             "id": new_id(),
@@ -280,7 +288,7 @@ def _write_runs(conn: sa.Connection, turns: list[Ending]) -> None:
         if run.timeout_at is not None
     ]
     if due:
-        conn.execute(timers.insert(), due)
+        execute_many(conn, INSERT_TIMERS, due)
 
 
 def _run_row(item: Ending, run: RunState) -> Row:

@@ -3,7 +3,7 @@
 Nothing else happens inside the request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
@@ -17,14 +17,27 @@ log = structlog.get_logger(__name__)
 
 
 def add_hooks(app: web.Application) -> None:
-    app.router.add_route("*", "/hooks/{channel}", receive)
+    # Fixed paths are found at once; a pattern is tried one by one for every hook.
+    for name, channel in app[STATE].channels.by_name.items():
+        app.router.add_route("*", f"/hooks/{name}", _receiver(channel))
+    app.router.add_route("*", "/hooks/{channel}", refuse)
 
 
-async def receive(request: web.Request) -> web.Response:
+def _receiver(channel: Channel) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def receive_for_channel(request: web.Request) -> web.Response:
+        return await receive(request, channel)
+
+    return receive_for_channel
+
+
+async def refuse(_request: web.Request) -> web.Response:
+    return web.Response(status=404, text="no such channel")
+
+
+async def receive(request: web.Request, channel: Channel) -> web.Response:
     state = request.app[STATE]
-    channel = state.channels.by_name.get(request.match_info["channel"])
-    if channel is None or channel.kind == "webchat":
-        return web.Response(status=404, text="no such channel")
+    if channel.kind == "webchat":
+        return await refuse(request)
     if request.method not in ("GET", "POST"):
         return web.Response(status=405, headers={"Allow": "GET, POST"})
     body = await _read(request, state.settings.limits.hook_bytes)
@@ -63,12 +76,11 @@ async def _read(request: web.Request, most: int) -> bytes | None:
 
 def make_hook(state: State, request: web.Request, body: bytes) -> Hook:
     """The request as connectors see it; its URL is the public one, not what a proxy forwarded."""
-    headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
     return Hook(
         method=request.method,
         url=state.settings.hub.public_url + request.raw_path,
         query=request.rel_url.raw_query_string,
-        headers=headers,
+        headers=request.headers,
         body=body,
         received_at=state.clock.now(),
     )
