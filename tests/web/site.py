@@ -10,9 +10,10 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp import web
 
 from hub.app import Hub, open_hub, serving
-from hub.clock import id_text, parse_id
+from hub.clock import parse_id
 from hub.desk.answers import Author
 from hub.message import Message
 from hub.settings import load_settings
@@ -29,7 +30,7 @@ class Site:
     url: str
     http: aiohttp.ClientSession
     token: str
-    headers: dict[str, str] = field(default_factory=dict)
+    app: web.Application
 
     async def add_token(self, role: Role = "agent", name: str = "Tania") -> tuple[bytes, str]:
         """A new token: its id and its secret."""
@@ -133,8 +134,9 @@ async def end_of(ws: aiohttp.ClientWebSocketResponse, seconds: float = 5.0) -> i
 
 @contextlib.asynccontextmanager
 async def running_site(tmp_path: Path, **changes: Any) -> AsyncIterator[Site]:
-    """`changes` are settings of the `shop` channel; `ping_every` is the state's."""
-    ping_every = changes.pop("ping_every", 25.0)
+    """`changes` are settings of the `shop` channel; `ping_every` is the state's, `poll` the
+    worker's."""
+    ping_every, poll = changes.pop("ping_every", 25.0), changes.pop("poll", 0.2)
     settings = load_settings(
         None,
         {
@@ -144,8 +146,8 @@ async def running_site(tmp_path: Path, **changes: Any) -> AsyncIterator[Site]:
                 "public_url": changes.pop("public_url", "http://127.0.0.1:8080"),
                 "secret_key": "k" * 32,
             },
-            "dialogs": {"default": ""},
-            "limits": {"poll": 0.2},
+            "dialogs": {"modules": [], "default": ""},
+            "limits": {"poll": poll},
             "channels": {
                 "shop": {
                     "kind": "webchat",
@@ -161,7 +163,11 @@ async def running_site(tmp_path: Path, **changes: Any) -> AsyncIterator[Site]:
     )
     async with open_hub(settings) as hub:
         hub.state.ping_every = ping_every
-        async with serving(hub, "127.0.0.1", 0) as url, aiohttp.ClientSession() as http:
-            site = Site(hub, url, http, "")
+        apps: list[web.Application] = []
+        async with (
+            serving(hub, "127.0.0.1", 0, apps.append) as url,
+            aiohttp.ClientSession() as http,
+        ):
+            site = Site(hub, url, http, "", apps[0])
             _, site.token = await site.add_token("admin", "Admin")
             yield site

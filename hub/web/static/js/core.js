@@ -280,6 +280,7 @@ var LiveSocket = class {
 			await this.#connect();
 			if (this.#stopped.signal.aborted) return;
 			this.#line.value = "offline";
+			this.#handlers.lost();
 			await pause(this.#wait.next(), this.#stopped.signal);
 		}
 	}

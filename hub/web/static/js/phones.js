@@ -33,11 +33,13 @@ var SandboxPhone = class {
 	line = y("connecting");
 	#path;
 	#account;
+	#name;
 	#next = 0;
 	#stopped = new AbortController();
-	constructor(config) {
+	constructor(config, name) {
 		this.#path = `/demo/sandbox/${config.kind}/phones/${encodeURIComponent(config.number)}`;
 		this.#account = config.account;
+		this.#name = config.kind === "whatsapp" ? name : "";
 	}
 	start() {
 		this.#follow();
@@ -46,8 +48,10 @@ var SandboxPhone = class {
 		this.#stopped.abort();
 	}
 	write(written) {
+		const who = this.#name ? { name: this.#name } : {};
 		return call(`${this.#path}/messages`, { body: {
 			account: this.#account,
+			...who,
 			...written
 		} });
 	}
@@ -499,7 +503,8 @@ var Thread = class {
 		this.#numbers = numbersOf(config);
 		this.live = new LiveSocket("/api/v1/live", {
 			resync: () => void this.load(),
-			changes: (items) => this.#take(items)
+			changes: (items) => this.#take(items),
+			lost: () => void this.#ask()
 		});
 	}
 	/** What to call her until the hub says. */
@@ -509,12 +514,10 @@ var Thread = class {
 	start() {
 		this.live.start();
 		x(() => {
-			const line = this.live.line.value;
-			if (line === "live") this.#flush();
-			if (line === "offline") this.#ask();
+			if (this.live.line.value === "live") this.#flush();
 		});
 	}
-	/** A refused socket does not say why; a call does. */
+	/** Why there is no line: a call says what a socket does not. */
 	async #ask() {
 		try {
 			await call("/api/v1/conversations?limit=1");
@@ -876,27 +879,17 @@ function Composer({ thread, phones }) {
 					}, one))]
 				}), !note && /* @__PURE__ */ a("label", {
 					class: "picker",
-					children: [
-						/* @__PURE__ */ a("span", {
-							class: "roomy",
-							children: t("composer.by")
-						}),
-						/* @__PURE__ */ a("span", {
-							class: "unseen tight",
-							children: t("composer.by")
-						}),
-						/* @__PURE__ */ a("select", {
-							value: picked,
-							onChange: (event) => setPicked(event.currentTarget.value),
-							children: [/* @__PURE__ */ a("option", {
-								value: "",
-								children: last ? t("composer.auto", { channel: channelName(kindOf(last)) }) : channelName(kindOf(channel))
-							}), phones.map((phone) => /* @__PURE__ */ a("option", {
-								value: phone.channel,
-								children: channelName(phone.kind)
-							}, phone.channel))]
-						})
-					]
+					children: [/* @__PURE__ */ a("span", { children: t("composer.by") }), /* @__PURE__ */ a("select", {
+						value: picked,
+						onChange: (event) => setPicked(event.currentTarget.value),
+						children: [/* @__PURE__ */ a("option", {
+							value: "",
+							children: last ? t("composer.auto", { channel: channelName(kindOf(last)) }) : channelName(kindOf(channel))
+						}), phones.map((phone) => /* @__PURE__ */ a("option", {
+							value: phone.channel,
+							children: channelName(phone.kind)
+						}, phone.channel))]
+					})]
 				})]
 			}),
 			/* @__PURE__ */ a(MessageBox, {
@@ -1178,7 +1171,7 @@ function WebchatView({ visitor, customer, spoken, shown }) {
 }
 function Line({ item, visitor }) {
 	const own = item.dir === "out";
-	const read = item.seq <= visitor.readUpTo.value;
+	const author = item.author.bot ? t("author.bot") : item.author.name || t("author.agent");
 	const buttons = (item.buttons ?? []).filter((button) => button.kind !== "url");
 	return /* @__PURE__ */ a("article", {
 		class: own ? "bubble own" : "bubble",
@@ -1186,14 +1179,18 @@ function Line({ item, visitor }) {
 		children: [
 			/* @__PURE__ */ a("span", {
 				class: "unseen",
-				children: [own ? t("phone.you") : item.author?.name, ": "]
+				children: [own ? t("phone.you") : author, ": "]
 			}),
 			item.attachments?.map((media, index) => /* @__PURE__ */ a(MediaView, { media }, media.url ?? index)),
+			item.deleted && /* @__PURE__ */ a("p", {
+				class: "text gone",
+				children: t("thread.deleted")
+			}),
 			item.text && /* @__PURE__ */ a(RichText, { text: item.text }),
 			/* @__PURE__ */ a("footer", { children: [
-				!own && item.author?.name && /* @__PURE__ */ a("span", {
+				!own && /* @__PURE__ */ a("span", {
 					dir: "auto",
-					children: item.author.name
+					children: author
 				}),
 				/* @__PURE__ */ a("time", {
 					dateTime: item.ts,
@@ -1201,7 +1198,7 @@ function Line({ item, visitor }) {
 					children: clock(item.ts)
 				}),
 				own && /* @__PURE__ */ a(Ticks, {
-					state: read ? "read" : "sent",
+					state: "sent",
 					quiet: true
 				})
 			] }),
@@ -1267,6 +1264,10 @@ function ownItem(entry, ack) {
 		dir: "out",
 		kind: "text",
 		text: entry.body.text,
+		author: {
+			name: "",
+			bot: false
+		},
 		ts: entry.at
 	};
 }
@@ -1280,13 +1281,14 @@ var WebchatVisitor = class {
 	items = y([]);
 	line = y("connecting");
 	typing = y(false);
-	readUpTo = y(0);
 	outbox;
 	#config;
 	#key;
 	#session = null;
 	#socket = null;
+	#recognised = false;
 	#wait = backoff(1e3, 6e4);
+	#pauseMs = 0;
 	#told = 0;
 	#typed = 0;
 	constructor(config) {
@@ -1334,7 +1336,8 @@ var WebchatVisitor = class {
 			this.typing.value = false;
 			if (CLOSED_FOR_GOOD.has(closed)) return;
 			if (closed === CLOSED_TOKEN) this.#session = null;
-			await pause(this.#wait.next());
+			await pause(Math.max(this.#wait.next(), this.#pauseMs));
+			this.#pauseMs = 0;
 		}
 	}
 	async #open() {
@@ -1357,8 +1360,30 @@ var WebchatVisitor = class {
 			if (!(error instanceof CallFailed && !error.passing && known.refresh)) throw error;
 			session = await call("/chat/v1/session", { body });
 		}
+		this.#recognised = false;
 		browserStorage.write(this.#key, { refresh: session.refresh });
 		return session;
+	}
+	#enter({ token, refresh }) {
+		this.#session = {
+			token,
+			refresh
+		};
+		this.#recognised = true;
+		this.#told = 0;
+		this.items.value = [];
+		browserStorage.write(this.#key, { refresh });
+	}
+	/** Connected: say who she is, then what waited. */
+	#greet() {
+		this.line.value = "live";
+		this.#wait.reset();
+		const { identity } = this.#config;
+		if (identity && !this.#recognised) this.#send({
+			type: "identify",
+			...identity
+		});
+		for (const entry of this.outbox.entries.value) if (entry.state === "waiting") this.#say(entry.client_id);
 	}
 	#connect(session) {
 		return new Promise((resolve) => {
@@ -1390,18 +1415,19 @@ var WebchatVisitor = class {
 	#take(frame) {
 		switch (frame.type) {
 			case "welcome":
-				this.line.value = "live";
-				this.#wait.reset();
-				if (this.#config.identity) this.#send({
-					type: "identify",
-					...this.#config.identity
-				});
-				for (const entry of this.outbox.entries.value) if (entry.state === "waiting") this.#say(entry.client_id);
+				this.#greet();
 				return;
-			case "message": {
-				if (frame.dir === "in") this.typing.value = false;
-				this.outbox.settle(frame.client_id);
-				const { type: _, ...item } = frame;
+			case "session":
+				this.#enter(frame);
+				return;
+			case "reset":
+				this.items.value = [];
+				return;
+			case "message":
+			case "update": {
+				const { type, ...item } = frame;
+				if (type === "message" && item.dir === "in") this.typing.value = false;
+				this.outbox.settle(item.client_id);
 				this.items.value = takeItem(this.items.value, item);
 				return;
 			}
@@ -1418,17 +1444,11 @@ var WebchatVisitor = class {
 				this.typing.value = frame.on;
 				return;
 			case "read":
-				this.readUpTo.value = Math.max(this.readUpTo.value, frame.up_to_seq);
+				this.#told = Math.max(this.#told, frame.up_to_seq);
 				return;
-			case "update": {
-				const known = this.items.value.find((item) => item.id === frame.id);
-				const text = frame.text ?? known?.text ?? "";
-				if (known) this.items.value = takeItem(this.items.value, {
-					...known,
-					text
-				});
+			case "bye":
+				this.#pauseMs = (frame.retry_after ?? 0) * 1e3;
 				return;
-			}
 		}
 	}
 	#refused(frame) {
@@ -1460,7 +1480,7 @@ var narrow = y(NARROW.matches);
 NARROW.addEventListener("change", () => {
 	narrow.value = NARROW.matches;
 });
-function deviceOf(config) {
+function deviceOf(config, name) {
 	if (config.kind === "webchat") {
 		const client = new WebchatVisitor(config);
 		return {
@@ -1469,7 +1489,7 @@ function deviceOf(config) {
 			heard: O(() => client.items.value.filter((item) => item.dir === "in").length)
 		};
 	}
-	const client = new SandboxPhone(config);
+	const client = new SandboxPhone(config, name);
 	return {
 		config,
 		client,
@@ -1479,7 +1499,7 @@ function deviceOf(config) {
 /** The customer's phones beside the hub's thread; one at a time on small screens. */
 function Demo({ config }) {
 	const [{ devices, thread }] = d(() => ({
-		devices: config.phones.map(deviceOf),
+		devices: config.phones.map((phone) => deviceOf(phone, config.customer.name)),
 		thread: new Thread(config)
 	}));
 	const [chosen, setChosen] = d("thread");

@@ -32,6 +32,7 @@ const said = (seq: number, change: Partial<ChatItem> = {}): ChatItem => ({
   dir: "in",
   kind: "text",
   text: `text ${seq}`,
+  author: { name: "", bot: true },
   ts: "2026-11-23T12:00:00.000Z",
   ...change,
 });

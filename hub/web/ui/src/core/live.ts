@@ -8,6 +8,8 @@ interface Handlers {
   /** The server cannot replay from our cursor: fetch anew. Also called on first contact. */
   resync: () => void;
   changes: (items: Change[]) => void;
+  /** A try to connect ended; a refused socket does not say why. */
+  lost: () => void;
 }
 
 /** No frame for this long means a dead line: the server pings more often than that. */
@@ -50,6 +52,7 @@ export class LiveSocket {
       await this.#connect();
       if (this.#stopped.signal.aborted) return;
       this.#line.value = "offline";
+      this.#handlers.lost();
       await pause(this.#wait.next(), this.#stopped.signal);
     }
   }

@@ -71,8 +71,7 @@ export function Composer({ thread, phones }: { thread: Thread; phones: PhoneConf
         </fieldset>
         {!note && (
           <label class="picker">
-            <span class="roomy">{t("composer.by")}</span>
-            <span class="unseen tight">{t("composer.by")}</span>
+            <span>{t("composer.by")}</span>
             <select value={picked} onChange={(event) => setPicked(event.currentTarget.value)}>
               <option value="">
                 {last

@@ -26,13 +26,13 @@ interface Device {
   heard: ReadonlySignal<number>;
 }
 
-function deviceOf(config: PhoneConfig): Device {
+function deviceOf(config: PhoneConfig, name: string): Device {
   if (config.kind === "webchat") {
     const client = new WebchatVisitor(config);
     const heard = computed(() => client.items.value.filter((item) => item.dir === "in").length);
     return { config, client, heard };
   }
-  const client = new SandboxPhone(config);
+  const client = new SandboxPhone(config, name);
   const heard = computed(() => client.items.value.filter((item) => item.direction === "out").length);
   return { config, client, heard };
 }
@@ -40,7 +40,7 @@ function deviceOf(config: PhoneConfig): Device {
 /** The customer's phones beside the hub's thread; one at a time on small screens. */
 export function Demo({ config }: { config: DemoConfig }) {
   const [{ devices, thread }] = useState(() => ({
-    devices: config.phones.map(deviceOf),
+    devices: config.phones.map((phone) => deviceOf(phone, config.customer.name)),
     thread: new Thread(config),
   }));
   const [chosen, setChosen] = useState("thread");

@@ -65,21 +65,22 @@ export function WebchatView({ visitor, customer, spoken, shown }: Props) {
 
 function Line({ item, visitor }: { item: ChatItem; visitor: WebchatVisitor }) {
   const own = item.dir === "out";
-  const read = item.seq <= visitor.readUpTo.value;
+  const author = item.author.bot ? t("author.bot") : item.author.name || t("author.agent");
   const buttons = (item.buttons ?? []).filter((button) => button.kind !== "url");
   return (
     <article class={own ? "bubble own" : "bubble"} data-id={item.id}>
-      <span class="unseen">{own ? t("phone.you") : item.author?.name}: </span>
+      <span class="unseen">{own ? t("phone.you") : author}: </span>
       {item.attachments?.map((media, index) => (
         <MediaView key={media.url ?? index} media={media} />
       ))}
+      {item.deleted && <p class="text gone">{t("thread.deleted")}</p>}
       {item.text && <RichText text={item.text} />}
       <footer>
-        {!own && item.author?.name && <span dir="auto">{item.author.name}</span>}
+        {!own && <span dir="auto">{author}</span>}
         <time dateTime={item.ts} title={fullTime(item.ts)}>
           {clock(item.ts)}
         </time>
-        {own && <Ticks state={read ? "read" : "sent"} quiet />}
+        {own && <Ticks state="sent" quiet />}
       </footer>
       {buttons.length > 0 && (
         <div class="taps">

@@ -13,12 +13,15 @@ export class SandboxPhone {
   readonly line = signal<Line>("connecting");
   #path: string;
   #account: string;
+  #name: string;
   #next = 0;
   #stopped = new AbortController();
 
-  constructor(config: SandboxPhoneConfig) {
+  constructor(config: SandboxPhoneConfig, name: string) {
     this.#path = `/demo/sandbox/${config.kind}/phones/${encodeURIComponent(config.number)}`;
     this.#account = config.account;
+    // WhatsApp tells the business the name of a profile; a text message tells a number only.
+    this.#name = config.kind === "whatsapp" ? name : "";
   }
 
   start(): void {
@@ -30,7 +33,8 @@ export class SandboxPhone {
   }
 
   write(written: Written): Promise<{ external_id: string }> {
-    return call(`${this.#path}/messages`, { body: { account: this.#account, ...written } });
+    const who = this.#name ? { name: this.#name } : {};
+    return call(`${this.#path}/messages`, { body: { account: this.#account, ...who, ...written } });
   }
 
   async #follow(): Promise<void> {

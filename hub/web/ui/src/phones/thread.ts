@@ -44,6 +44,7 @@ export class Thread {
     this.live = new LiveSocket("/api/v1/live", {
       resync: () => void this.load(),
       changes: (items) => this.#take(items),
+      lost: () => void this.#ask(),
     });
   }
 
@@ -55,13 +56,11 @@ export class Thread {
   start(): void {
     this.live.start();
     effect(() => {
-      const line = this.live.line.value;
-      if (line === "live") void this.#flush();
-      if (line === "offline") void this.#ask();
+      if (this.live.line.value === "live") void this.#flush();
     });
   }
 
-  /** A refused socket does not say why; a call does. */
+  /** Why there is no line: a call says what a socket does not. */
   async #ask(): Promise<void> {
     try {
       await call("/api/v1/conversations?limit=1");

@@ -10,8 +10,15 @@ export interface ChatItem {
   text: string;
   buttons?: { id: string; title: string; kind?: string; url?: string | null }[];
   attachments?: { kind: string; mime: string | null; url: string | null; name?: string }[];
-  author?: { name?: string | null; bot?: boolean } | null;
+  author: { name: string; bot: boolean };
   ts: string;
+  deleted?: boolean;
+}
+
+export interface Session {
+  token: string;
+  /** Opens the next session of the same visitor. */
+  refresh: string;
 }
 
 export interface Said {
@@ -21,12 +28,16 @@ export interface Said {
 
 export type ChatFrame =
   | { type: "welcome"; seq: number; unread: number }
-  | ({ type: "message" } & ChatItem)
+  /** The visitor was recognised: another session, whose thread follows from its start. */
+  | ({ type: "session" } & Session)
+  /** What is shown is out of date: the newest page follows. */
+  | { type: "reset" }
+  | ({ type: "message" | "update" } & ChatItem)
   | { type: "ack"; client_id: string; id: string; seq: number }
   | { type: "nack"; client_id: string; code: string; retryable?: boolean; retry_after?: number }
   | { type: "typing"; on: boolean }
+  /** How far the visitor herself has read, here or in another tab. */
   | { type: "read"; up_to_seq: number }
-  | { type: "update"; id: string; text?: string }
   | { type: "bye"; code?: string; retry_after?: number }
   | { type: "pong" };
 
@@ -50,6 +61,7 @@ export function ownItem(
     dir: "out",
     kind: "text",
     text: entry.body.text,
+    author: { name: "", bot: false },
     ts: entry.at,
   };
 }

@@ -6,13 +6,14 @@ import type { Line } from "../core/live";
 import { Outbox } from "../core/outbox";
 import { browserStorage } from "../core/storage";
 import type { WebchatPhoneConfig } from "./config";
-import { ownItem, takeItem, type ChatFrame, type ChatItem, type Said } from "./visit";
-
-interface Session {
-  visitor_id: string;
-  token: string;
-  refresh: string;
-}
+import {
+  ownItem,
+  takeItem,
+  type ChatFrame,
+  type ChatItem,
+  type Said,
+  type Session,
+} from "./visit";
 
 const PING_MS = 25_000;
 const CLOSED_TOKEN = 4001;
@@ -24,13 +25,14 @@ export class WebchatVisitor {
   readonly items = signal<readonly ChatItem[]>([]);
   readonly line = signal<Line>("connecting");
   readonly typing = signal(false);
-  readonly readUpTo = signal(0);
   readonly outbox: Outbox<Said>;
   #config: WebchatPhoneConfig;
   #key: string;
   #session: Session | null = null;
   #socket: WebSocket | null = null;
+  #recognised = false;
   #wait = backoff(1_000, 60_000);
+  #pauseMs = 0;
   #told = 0;
   #typed = 0;
 
@@ -81,7 +83,8 @@ export class WebchatVisitor {
       this.typing.value = false;
       if (CLOSED_FOR_GOOD.has(closed)) return;
       if (closed === CLOSED_TOKEN) this.#session = null;
-      await pause(this.#wait.next());
+      await pause(Math.max(this.#wait.next(), this.#pauseMs));
+      this.#pauseMs = 0;
     }
   }
 
@@ -103,8 +106,28 @@ export class WebchatVisitor {
       if (!stale) throw error;
       session = await call<Session>("/chat/v1/session", { body });
     }
+    this.#recognised = false;
     browserStorage.write(this.#key, { refresh: session.refresh });
     return session;
+  }
+
+  #enter({ token, refresh }: Session): void {
+    this.#session = { token, refresh };
+    this.#recognised = true;
+    this.#told = 0;
+    this.items.value = [];
+    browserStorage.write(this.#key, { refresh });
+  }
+
+  /** Connected: say who she is, then what waited. */
+  #greet(): void {
+    this.line.value = "live";
+    this.#wait.reset();
+    const { identity } = this.#config;
+    if (identity && !this.#recognised) this.#send({ type: "identify", ...identity });
+    for (const entry of this.outbox.entries.value) {
+      if (entry.state === "waiting") this.#say(entry.client_id);
+    }
   }
 
   #connect(session: Session): Promise<number> {
@@ -134,17 +157,19 @@ export class WebchatVisitor {
   #take(frame: ChatFrame): void {
     switch (frame.type) {
       case "welcome":
-        this.line.value = "live";
-        this.#wait.reset();
-        if (this.#config.identity) this.#send({ type: "identify", ...this.#config.identity });
-        for (const entry of this.outbox.entries.value) {
-          if (entry.state === "waiting") this.#say(entry.client_id);
-        }
+        this.#greet();
         return;
-      case "message": {
-        if (frame.dir === "in") this.typing.value = false;
-        this.outbox.settle(frame.client_id);
-        const { type: _, ...item } = frame;
+      case "session":
+        this.#enter(frame);
+        return;
+      case "reset":
+        this.items.value = [];
+        return;
+      case "message":
+      case "update": {
+        const { type, ...item } = frame;
+        if (type === "message" && item.dir === "in") this.typing.value = false;
+        this.outbox.settle(item.client_id);
         this.items.value = takeItem(this.items.value, item);
         return;
       }
@@ -161,14 +186,11 @@ export class WebchatVisitor {
         this.typing.value = frame.on;
         return;
       case "read":
-        this.readUpTo.value = Math.max(this.readUpTo.value, frame.up_to_seq);
+        this.#told = Math.max(this.#told, frame.up_to_seq);
         return;
-      case "update": {
-        const known = this.items.value.find((item) => item.id === frame.id);
-        const text = frame.text ?? known?.text ?? "";
-        if (known) this.items.value = takeItem(this.items.value, { ...known, text });
+      case "bye":
+        this.#pauseMs = (frame.retry_after ?? 0) * 1_000;
         return;
-      }
       default:
     }
   }
