@@ -11,6 +11,7 @@ from hub.app import read_channels
 from hub.chat import collect
 from hub.connector import ChannelRef, Connector, Http, Identifies
 from hub.errors import HubError, SendFailed, SettingsError
+from hub.log import register_secrets
 from hub.settings import Settings, require_secret_key
 from hub.store import sqlite_path
 from hub.store.dead import unknown_accounts_of
@@ -50,6 +51,8 @@ async def find(settings: Settings) -> list[Finding]:
             )
             for name, connector, checked in found
         ]
+        for channel in channels:
+            register_secrets(*channel.secrets())
         findings += await asyncio.gather(*(_check_channel(channel) for channel in channels))
     findings += await asyncio.to_thread(_check_unknown_accounts, settings)
     return findings

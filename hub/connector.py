@@ -26,7 +26,8 @@ class Hook:
     """One webhook request as it arrived.
 
     `url` is the public URL the provider called: the settings' public_url, raw path and raw
-    query. `headers` is asked by lower-case names. `body` is untouched; signatures are over these bytes.
+    query. `headers` is asked by lower-case names. `body` is untouched; signatures are over these
+    bytes.
     """
 
     method: str

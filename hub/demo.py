@@ -25,7 +25,8 @@ import click
 from aiohttp import web
 
 from hub.app import Hub, open_hub, serving, until_stopped
-from hub.settings import Settings, load_settings
+from hub.log import register_secrets
+from hub.settings import Settings, load_settings, secret_values
 from hub.store import tokens
 from hub.web.demo import Demo, add_demo
 
@@ -52,6 +53,7 @@ async def run(data: Path | None, port: int, open_browser: bool) -> None:
                 for kind in ("whatsapp", "twilio")
             }
             settings = _settings(folder, free, secret, sandboxes)
+            register_secrets(*secret_values(settings))
             hub = await stack.enter_async_context(open_hub(settings))
             hub.state.demo = True
             session = await stack.enter_async_context(aiohttp.ClientSession())

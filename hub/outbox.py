@@ -18,7 +18,7 @@ from hub.rate import Rates, retry_delay
 from hub.settings import LimitSettings
 from hub.store import Store
 from hub.store.rows import message_of
-from hub.store.sends import Attempt, SendClaim, Wait, abandon, begin
+from hub.store.sends import Attempt, SendClaim, SendClaimed, Wait, abandon, begin
 from hub.store.settle import Settled, Settlement, settle
 
 log = structlog.get_logger(__name__)
@@ -54,32 +54,46 @@ class Outbox:
         """The channels whose sends wait until they are mended."""
         return frozenset(c.id for c in self._channels.all if c.paused)
 
-    async def deliver(self, address_id: bytes) -> Micros | None:
-        """Send what waits for one address, in order, until nothing is due. Returns when to look
-        again (the hub's clock), or None. Raises StoreUnavailable."""
+    async def deliver(self, address_id: bytes, first: Attempt | None = None) -> Micros | None:
+        """Send what waits for one address, in order, until nothing is due; `first` was begun
+        already. Returns when to look again (the hub's clock), or None. Raises StoreUnavailable.
+        """
         resend: bytes | None = None
+        claimed: SendClaimed = first
         while True:
-            claimed = await self._store.each(begin, self._claim(address_id, resend))
+            if claimed is None:
+                claimed = await self._store.each(begin, self.claim(address_id, resend))
             resend = None
             if claimed is None:
                 return None
             if isinstance(claimed, Wait):
                 if claimed.until == 0:
                     self._bus.poke("change")
+                    claimed = None
                     continue
                 return claimed.until
             if claimed.look_up:
                 resend = await self._reconcile(claimed)
+                claimed = None
                 continue
             wait = self._pace(claimed)
             if wait is not None:
                 await self._store.write(abandon, address_id, claimed.token, claimed.row["id"], wait)
                 return wait
             settled = await self._send(claimed)
-            if settled is None or not settled.again:
+            if settled is None:
                 return None
+            if not claimed.more and settled.state not in ("queued", "unknown"):
+                return None
+            claimed = None
 
-    def _claim(self, address_id: bytes, resend: bytes | None) -> SendClaim:
+    async def give_up(self, attempt: Attempt) -> None:
+        """Undo a send that was begun and whose call will not be made."""
+        row = attempt.row
+        await self._store.write(abandon, row["address_id"], attempt.token, row["id"], None)
+
+    def claim(self, address_id: bytes, resend: bytes | None = None) -> SendClaim:
+        """What `begin` needs for the head of this address's line."""
         limits = self._limits
         return SendClaim(
             address_id=address_id,
@@ -102,7 +116,8 @@ class Outbox:
         if channel is None:
             outcome = NotReached("the settings have no such channel now")
         elif time.time_ns() // 1000 >= attempt.until:
-            # The lease ended before the call could begin: whoever holds it now decides.
+            # The lease ended before the call could begin: if nobody holds it, it waits again.
+            await self.give_up(attempt)
             return None
         else:
             outcome = await self._call(channel, attempt)

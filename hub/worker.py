@@ -16,6 +16,7 @@ from hub.pool import Pool
 from hub.settings import LimitSettings
 from hub.store import Store
 from hub.store.claims import Claim, Leased, Work, claim, release
+from hub.store.sends import Attempt
 from hub.store.sweep import pending, throw_away, wake_snoozed
 from hub.store.turns import commit
 from hub.turn import Answerer
@@ -45,6 +46,7 @@ class Worker:
         self._limits = limits
         self._turns = Pool("turns", self._handle, limits.workers)
         self._sends = Pool("sends", self._deliver, limits.sends)
+        self._begun: dict[bytes, Attempt] = {}
         self._background: list[asyncio.Task[None]] = []
         self._stop_listening = [
             bus.listen("conversation", self._turns.poke),
@@ -69,6 +71,8 @@ class Worker:
         await asyncio.gather(*self._background, return_exceptions=True)
         seconds = self._limits.shutdown
         await asyncio.gather(self._turns.stop(seconds), self._sends.stop(seconds))
+        for attempt in self._begun.values():
+            await self._outbox.give_up(attempt)
 
     def beat(self) -> float:
         """Seconds since this worker last looked for work."""
@@ -95,7 +99,11 @@ class Worker:
         """One event, from its claim to its commit. False: it is not done, or not ours."""
         try:
             ending = await self._answerer.answer(work)
-            await self._store.each(commit, ending)
+            addresses = {row["address_id"] for row in ending.rows if row["lane"] is not None}
+            if len(addresses) == 1 and len(self._sends) < self._limits.sends:
+                # The reply's `sending` joins the turn's transaction: one commit less to wait for.
+                ending.send = self._outbox.claim(next(iter(addresses)))
+            begun = await self._store.each(commit, ending)
         except LeaseLost:
             # Lost to another worker or to a new owner: give back what may still be ours.
             await self._store.write(release, work.id, work.token, forget=True)
@@ -112,13 +120,15 @@ class Worker:
             await self._store.write(release, work.id, work.token, forget=False)
             self._turns.poke_later(work.id, 0.2 * work.claims)
             return False
-        for address_id in {row["address_id"] for row in ending.rows if row["lane"] is not None}:
+        for address_id in addresses:
+            if isinstance(begun, Attempt):
+                self._begun[address_id] = begun
             self._sends.poke(address_id)
         self._bus.poke("change")
         return True
 
     async def _deliver(self, address_id: bytes) -> None:
-        until = await self._outbox.deliver(address_id)
+        until = await self._outbox.deliver(address_id, self._begun.pop(address_id, None))
         if until is not None:
             seconds = (until - self._clock.now()) / SECOND
             if seconds < self._limits.poll * 2:

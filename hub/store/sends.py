@@ -47,6 +47,11 @@ class Attempt:
     until: Micros
     look_up: bool = False
 
+    @property
+    def more(self) -> bool:
+        """Whether further rows waited behind this one."""
+        return bool(self.row["waiting"] > 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -79,6 +84,7 @@ _ranked = (
         sa.func.row_number()
         .over(partition_by=messages.c.address_id, order_by=(messages.c.lane, messages.c.seq))
         .label("place"),
+        sa.func.count().over(partition_by=messages.c.address_id).label("waiting"),
     )
     .where(
         messages.c.address_id.in_(sa.bindparam("ids", expanding=True)),
@@ -109,6 +115,7 @@ HEADS = (
         messages.c.part_index,
         messages.c.created_at,
         conversations.c.owner_epoch.label("current_epoch"),
+        _ranked.c.waiting,
     )
     .join(_ranked, sa.and_(messages.c.id == _ranked.c.id, _ranked.c.place == 1))
     .join(conversations, conversations.c.id == messages.c.conversation_id)

@@ -32,18 +32,11 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """`again`: more waits for this address. `state` is the message's state now."""
+    """`state` is the message's state now."""
 
     state: str
-    again: bool
 
 
-LEASES = (
-    sa.select(addresses.c.id, addresses.c.lease_token)
-    .where(addresses.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(addresses.c.id)
-    .with_for_update()
-)
 ROWS = (
     sa.select(
         messages.c.id,
@@ -60,18 +53,12 @@ ROWS = (
         messages.c.expires_at,
         messages.c.part_group,
         messages.c.part_index,
+        addresses.c.lease_token,
     )
+    .join(addresses, addresses.c.id == messages.c.address_id)
     .where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(messages.c.id)
+    .order_by(addresses.c.id)
     .with_for_update()
-)
-WAITING = (
-    sa.select(messages.c.address_id)
-    .where(
-        messages.c.address_id.in_(sa.bindparam("ids", expanding=True)),
-        messages.c.lane.isnot(None),
-    )
-    .distinct()
 )
 EARLY_RECEIPTS = sa.select(
     receipts.c.external_id,
@@ -109,13 +96,25 @@ GIVE_BACK = addresses.update().where(addresses.c.id == sa.bindparam("row_id")).v
 def settle(conn: sa.Connection, items: Sequence[Settlement]) -> list[Settled | LeaseLost]:
     """Record outcomes and give the leases back. Where the lease was lost nothing is written: a
     receipt or the next holder settles the row."""
-    found = conn.execute(LEASES, {"ids": [i.address_id for i in items]})
-    held = {row.id: row.lease_token for row in found}
-    kept = [item for item in items if held.get(item.address_id) == item.token]
-    if not kept:
-        return [LeaseLost("the address was claimed by another worker") for _ in items]
-    loaded = conn.execute(ROWS, {"ids": [item.message_id for item in kept]}).mappings()
-    rows = {row["id"]: dict(row) for row in loaded}
+    found = conn.execute(ROWS, {"ids": [item.message_id for item in items]}).mappings()
+    rows = {row["id"]: dict(row) for row in found}
+    kept = [
+        item
+        for item in items
+        if item.message_id in rows and rows[item.message_id]["lease_token"] == item.token
+    ]
+    if kept:
+        _write(conn, kept, rows)
+    held = {id(item) for item in kept}
+    return [
+        Settled(rows[item.message_id]["state"])
+        if id(item) in held
+        else LeaseLost("the address was claimed by another worker")
+        for item in items
+    ]
+
+
+def _write(conn: sa.Connection, kept: list[Settlement], rows: dict[bytes, Row]) -> None:
     early = _early_receipts(conn, kept, rows)
     broken = {item.message_id for item in kept if _is_broken(conn, item, rows[item.message_id])}
     writes = _Writes(broken)
@@ -126,14 +125,6 @@ def settle(conn: sa.Connection, items: Sequence[Settlement]) -> list[Settled | L
     execute_many(conn, GIVE_BACK, [{"row_id": item.address_id} for item in kept])
     note_changes(conn, writes.changed, writes.failed)
     _pause(conn, kept, rows)
-    waiting = set(conn.execute(WAITING, {"ids": [i.address_id for i in kept]}).scalars())
-    tokens = {item.address_id: item.token for item in kept}
-    return [
-        Settled(rows[item.message_id]["state"], item.address_id in waiting)
-        if tokens.get(item.address_id) == item.token
-        else LeaseLost("the address was claimed by another worker")
-        for item in items
-    ]
 
 
 def _early_receipts(

@@ -13,6 +13,7 @@ from hub.clock import Micros, new_id
 from hub.errors import LeaseLost
 from hub.store.bulk import execute_many
 from hub.store.schema import changes, conversations, customers, journal, messages, runs, timers
+from hub.store.sends import SendClaim, SendClaimed, begin
 from hub.store.sql import insert_new
 
 Row = dict[str, Any]
@@ -99,7 +100,8 @@ class RunState:
 
 @dataclass(slots=True)
 class Ending:
-    """Everything a turn commits together. `rows` are messages without conversation and seq."""
+    """Everything a turn commits together. `rows` are messages without conversation and seq.
+    With `send` the first send to that address is begun in the same transaction."""
 
     conversation_id: bytes
     token: int
@@ -115,6 +117,7 @@ class Ending:
     menu: list[Row] | None = None
     language: str | None = None
     customer_id: bytes | None = None
+    send: SendClaim | None = None
 
 
 COMMIT = (
@@ -167,11 +170,11 @@ LANGUAGE = (
 )
 
 
-def commit(conn: sa.Connection, items: Sequence[Ending]) -> list[LeaseLost | None]:
+def commit(conn: sa.Connection, items: Sequence[Ending]) -> list[LeaseLost | SendClaimed]:
     """Commit turns: event done, journal, replies, owner, timers; or, where the lease or the
-    owner was lost, nothing of that turn."""
+    owner was lost, nothing of that turn. Returns the send that was begun, if any."""
     held = _fence(conn, [item.conversation_id for item in items])
-    results: list[LeaseLost | None] = []
+    results: list[LeaseLost | SendClaimed] = []
     kept: list[tuple[Ending, int]] = []
     for item in items:
         row = held.get(item.conversation_id)
@@ -184,6 +187,11 @@ def commit(conn: sa.Connection, items: Sequence[Ending]) -> list[LeaseLost | Non
             kept.append((item, row.next_seq))
     if kept:
         _write_turns(conn, kept)
+    sends = [(place, i.send) for place, i in enumerate(items) if i.send and results[place] is None]
+    if sends:
+        begun = begin(conn, [send for _, send in sends])
+        for (place, _), claimed in zip(sends, begun, strict=True):
+            results[place] = claimed
     return results
 
 
