@@ -7,6 +7,7 @@ only this process can make (`frame_hook`), so that web chat enters by the same d
 import base64
 import hashlib
 import hmac
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -90,7 +91,7 @@ class _Visitor(BaseModel):
     """What the session knows of her. `also`: her id before she was identified."""
 
     id: str = Field(min_length=1, max_length=300)
-    also: tuple[str, ...] = ()
+    also: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     user_id: str = ""
     verified: bool = False
     email: str = ""
@@ -99,11 +100,6 @@ class _Visitor(BaseModel):
     timezone: str = ""
     traits: dict[str, JsonValue] | None = None
     referral: Referral | None = None
-
-
-class _Handed(BaseModel):
-    visitor: _Visitor
-    frame: dict[str, JsonValue]
 
 
 class WebChat(Connector):
@@ -178,13 +174,13 @@ class WebChat(Connector):
             raise HookRejected("not a frame of this process")
 
     def parse(self, hook: Hook) -> list[Parsed]:
+        site, at = self.settings.site, hook.received_at
+        handed = _json_object(hook.body)
+        if handed is None:
+            raise HookUnreadable("not a visitor's frame")
         try:
-            handed = _Handed.model_validate_json(hook.body)
-        except ValidationError:
-            raise HookUnreadable("not a visitor's frame") from None
-        site, visitor, at = self.settings.site, handed.visitor, hook.received_at
-        try:
-            frame = _Frame.model_validate(handed.frame)
+            visitor = _Visitor.model_validate(handed.get("visitor"))
+            frame = _Frame.model_validate(handed.get("frame"))
         except ValidationError:
             return [Unreadable(site, "invalid_message", None)]
         if frame.type == "typing":
@@ -258,7 +254,6 @@ def _b64(text: str) -> bytes | None:
 
 def _json_object(raw: bytes | None) -> dict[str, Any] | None:
     """A JSON object without repeated keys."""
-    import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) < len(pairs):

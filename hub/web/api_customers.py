@@ -21,7 +21,7 @@ customers = Api()
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (ValueError, OSError, KeyError):
         raise ValueError("should be the name of a time zone, such as Asia/Dhaka") from None
     return name
 

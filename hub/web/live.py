@@ -227,7 +227,8 @@ async def _socket(call: Call, query: LiveQuery) -> web.StreamResponse:
         await ws.close(code=BAD_FRAME, message=b"say hello first")
         return ws
     try:
-        async with sockets.joined(outlet, hello.cursor or query.cursor):
+        cursor = query.cursor if hello.cursor is None else hello.cursor
+        async with sockets.joined(outlet, cursor):
             async for _ in ws:  # whatever the client says, it is alive
                 outlet.heard = time.monotonic()
     except ConnectionError:

@@ -5,10 +5,10 @@ import hashlib
 from html import escape
 from urllib.parse import quote
 
+import structlog
 from aiohttp import web
 
 from hub import __version__
-from hub.errors import StoreUnavailable
 from hub.store.tokens import find_token
 from hub.web.auth import (
     check_same_site,
@@ -21,6 +21,8 @@ from hub.web.auth import (
 from hub.web.openapi import STYLE, Json, render
 from hub.web.problem import Problem
 from hub.web.state import STATE
+
+log = structlog.get_logger(__name__)
 
 DOCUMENT: web.AppKey[Json] = web.AppKey("openapi", dict)
 
@@ -153,6 +155,7 @@ async def show_home(request: web.Request) -> web.Response:
         f"<li>{escape(c.name)} ({escape(c.kind)}):"
         f" <code>{escape(state.settings.hub.public_url)}/hooks/{escape(c.name)}</code></li>"
         for c in state.channels.all
+        if c.kind != "webchat"
     )
     body = (
         f"<p>{words['running']}</p><p><a href='/api/docs'>{words['docs']}</a></p>"
@@ -182,7 +185,8 @@ async def tell_ready(request: web.Request) -> web.Response:
     problem = ""
     try:
         await state.store.read(find_token, bytes(32))
-    except StoreUnavailable:
+    except Exception as error:  # whatever it is, this process cannot serve
+        log.error("not ready", error=type(error).__name__)
         problem = "store"
     if not problem and state.beat is not None and state.beat() > FRESH:
         problem = "worker"

@@ -98,6 +98,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         kept = {n: error.headers[n] for n in ("Allow",) if n in error.headers}
         code = HTTPStatus(error.status).phrase.lower().replace(" ", "_")
         return Problem(error.status, code, headers=kept).response()
+    except ConnectionError:
+        raise  # the client is gone: nobody to answer and nothing to mend
     except StoreUnavailable:
         return Problem(
             503, "store_unavailable", "The database is away.", headers={"Retry-After": "2"}
