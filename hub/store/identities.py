@@ -37,6 +37,11 @@ class Person:
 INSERT_CUSTOMERS = customers.insert()
 INSERT_CONVERSATIONS = conversations.insert()
 INSERT_ADDRESSES = addresses.insert()
+NAME_CUSTOMERS = (
+    customers.update()
+    .where(customers.c.id == sa.bindparam("row_id"), customers.c.name == "")
+    .values(name=sa.bindparam("new_name"))
+)
 FIND_ADDRESSES = (
     sa.select(
         addresses.c.external_id,
@@ -74,7 +79,11 @@ def resolve(
     for arrival in unknown:
         key = (arrival.channel_id, _external_id(arrival.inbound))
         if key not in people:
-            person = _join(people, proven, arrival) or rows.add_customer(arrival.inbound, at)
+            person = _join(people, proven, arrival)
+            if person is None:
+                person = rows.add_customer(arrival.inbound, at)
+            else:
+                rows.add_name(person, arrival.inbound)
             rows.add_address(person, arrival, people, proven, at)
     rows.insert(conn)
     return people
@@ -144,6 +153,12 @@ class _NewRows:
         self.conversations: list[Row] = []
         self.addresses: list[Row] = []
         self.aliases: list[Row] = []
+        self.names: list[Row] = []
+
+    def add_name(self, person: Person, inbound: Inbound) -> None:
+        """A customer without a name takes the one that comes with a further address."""
+        if inbound.profile.name:
+            self.names.append({"row_id": person.customer_id, "new_name": inbound.profile.name})
 
     def add_customer(self, inbound: Inbound, at: Micros) -> Person:
         customer_id, conversation_id = new_id(), new_id()
@@ -233,6 +248,8 @@ class _NewRows:
             execute_many(conn, INSERT_CUSTOMERS, self.customers)
             execute_many(conn, INSERT_CONVERSATIONS, self.conversations)
         execute_many(conn, INSERT_ADDRESSES, self.addresses)
+        if self.names:
+            execute_many(conn, NAME_CUSTOMERS, self.names)
         if self.aliases:
             execute_many(conn, insert_new(conn, aliases), self.aliases)
 
