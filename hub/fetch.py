@@ -12,7 +12,7 @@ from hub.bus import Bus, Signal
 from hub.channels import Channels
 from hub.clock import SECOND, Clock
 from hub.connector import FetchesMedia
-from hub.errors import MediaRefused, SendFailed, StoreUnavailable
+from hub.errors import MediaRefused, SendFailed, StoreUnavailable, Unreachable
 from hub.media import MediaFetcher
 from hub.message import Media
 from hub.rate import retry_delay
@@ -85,6 +85,8 @@ class Fetching:
         if not url:
             raise MediaRefused("the provider gave no address of the attachment")
         fetched = await self._fetcher.fetch(url, headers, hint=attachment.mime)
+        if attachment.sha256 and attachment.sha256 != fetched.sha256:
+            raise Unreachable("the file is not the one the provider announced")
         return attachment.model_copy(
             update={
                 "state": "stored",

@@ -19,6 +19,7 @@ def migrate_sqlite(path: Path) -> bool:
     from hub.store.sqlite import create_engine
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # customers' words are for the hub's own user
     engine = create_engine(path)
     try:
         with engine.begin() as conn:
