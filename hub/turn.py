@@ -213,7 +213,9 @@ class Answerer:
             finally:
                 renewal.cancel()
             entry = Entry(step, "call", name, value).to_json()
-            await self._store.each(record_step, Step(work.id, work.token, run.id, step, entry))
+            epoch = work.conversation["owner_epoch"]
+            done = Step(work.id, work.token, epoch, run.id, step, entry)
+            await self._store.each(record_step, done)
             return value
 
         return act

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
-from hub.store.schema import changes, conversations, messages, runs, timers
+from hub.store.schema import changes, conversations, journal, messages, runs, timers
 
 Row = dict[str, Any]
 
@@ -56,8 +56,9 @@ def park(
             team=team if team is not None else row["team"],
         )
     )
+    # Also from the queue: the bot's parting words may still wait, and hold the agent's up.
+    silence_bot(conn, conversation_id, at)
     if row["owner_kind"] == "bot":
-        silence_bot(conn, conversation_id, at)
         conn.execute(
             runs.update()
             .where(runs.c.id == row["run_id"], runs.c.state.in_(("waiting", "running")))
@@ -121,6 +122,8 @@ def give_back(conn: sa.Connection, conversation_id: bytes, *, resume: bool, at: 
         state = {"state": "waiting"} if again else {"state": "cancelled", "reason": "given back"}
         conn.execute(runs.update().where(runs.c.id == run.id).values(**state, updated_at=at))
     if run is not None and again:
+        # Calls of a turn that the take-over cut off belong to an answer that is gone.
+        conn.execute(journal.delete().where(journal.c.run_id == run.id, journal.c.step >= run.step))
         conn.execute(
             timers.insert().values(
                 id=new_id(),

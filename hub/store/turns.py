@@ -54,13 +54,15 @@ class Step:
 
     conversation_id: bytes
     token: int
+    epoch: int
     run_id: bytes
     step: int
     entry: Any
 
 
 def record_step(conn: sa.Connection, items: Sequence[Step]) -> list[LeaseLost | None]:
-    """Keep the results of calls, in place of what an uncommitted turn left at the same step."""
+    """Keep the results of calls, in place of what an uncommitted turn left at the same step. An
+    owner who came meanwhile ends the turn: its result must not answer a later question."""
     held = _fence(conn, [item.conversation_id for item in items])
     results: list[LeaseLost | None] = []
     rows: list[Row] = []
@@ -68,6 +70,9 @@ def record_step(conn: sa.Connection, items: Sequence[Step]) -> list[LeaseLost | 
         row = held.get(item.conversation_id)
         if row is None or row.lease_token != item.token:
             results.append(LeaseLost("the conversation was claimed by another worker"))
+            continue
+        if row.owner_epoch != item.epoch:
+            results.append(LeaseLost("the conversation has another owner now"))
             continue
         results.append(None)
         rows.append({"run_id": item.run_id, "step": item.step, "entries": [item.entry]})
@@ -133,6 +138,7 @@ COMMIT = (
         last_message_at=sa.func.coalesce(sa.bindparam("at"), conversations.c.last_message_at),
     )
 )
+# The epoch stays: what the bot has said before it hands over is still to be sent.
 TO_QUEUE = (
     conversations.update()
     .where(conversations.c.id == sa.bindparam("row_id"))
@@ -140,7 +146,6 @@ TO_QUEUE = (
         owner_kind="queue",
         owner_id=None,
         owner_name=None,
-        owner_epoch=conversations.c.owner_epoch + 1,
         team=sa.func.coalesce(sa.bindparam("new_team"), conversations.c.team),
     )
 )
@@ -202,7 +207,7 @@ def _write_turns(conn: sa.Connection, kept: list[tuple[Ending, int]]) -> None:
     for item, next_seq in kept:
         for seq, row in enumerate(item.rows, next_seq):
             row["conversation_id"], row["seq"] = item.conversation_id, seq
-            row["owner_epoch"] = item.epoch + 1 if item.to_queue else item.epoch
+            row["owner_epoch"] = item.epoch
             seen.append(_change(item, "message", row["id"]))
         rows += item.rows
         if item.to_queue:
