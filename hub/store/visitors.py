@@ -193,7 +193,9 @@ def resume(
     more = len(rows) > limit
     del rows[limit:]
     if late and last_seq:
-        passed = sa.select(c.created_at).where(
+        # An answer is given in its turn, so what was sent before it came before it; her own
+        # message may have been acknowledged while an answer before it was still in flight.
+        passed = sa.select(sa.case((c.direction == "out", c.sent_at), else_=c.created_at)).where(
             c.conversation_id == thread.conversation_id, c.seq == last_seq
         )
         rows[:0] = [
@@ -204,7 +206,7 @@ def resume(
                     c.seq.between(last_seq - LATE, last_seq - 1),
                     c.direction == "out",
                     c.state.in_(SENT),
-                    c.sent_at >= passed.scalar_subquery(),
+                    c.sent_at > passed.scalar_subquery(),
                 ).order_by(c.seq)
             )
         ]

@@ -168,20 +168,20 @@ class _Talk:
     async def run(self) -> None:
         async for heard in self.ws:
             self.outlet.heard = time.monotonic()
+            if self.outlet.closed:
+                continue  # the loop ends when the close is through
             if heard.type is WSMsgType.PING:
                 await self.ws.pong(heard.data)
+            elif heard.type is WSMsgType.BINARY:
+                self.outlet.close(BAD_FRAME)
             elif heard.type is WSMsgType.TEXT:
                 if self.request.app[VISITS].frames.take(id_text(self.session.id)):
                     self.outlet.close(RATE_LIMITED)
-                    return
+                    continue
                 try:
                     await self.hear(_frame(heard))
                 except ValueError:
                     self.outlet.close(BAD_FRAME)
-                    return
-            elif heard.type is WSMsgType.BINARY:
-                self.outlet.close(BAD_FRAME)
-                return
 
     async def hear(self, frame: Json) -> None:
         visits = self.request.app[VISITS]

@@ -76,7 +76,7 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def chatting(
-        self, session: dict[str, Any], last_seq: int = 0, **headers: str
+        self, session: dict[str, Any], last_seq: int = 0, headers: dict[str, str] | None = None
     ) -> AsyncIterator["Chat"]:
         async with self.http.ws_connect(self.url + "/chat/v1/ws", headers=headers) as ws:
             chat = Chat(ws)
