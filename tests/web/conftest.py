@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FLAGS = [
@@ -158,3 +158,11 @@ def open_page(chromium: Browser, demo: Demo, watch: Watch) -> Iterator[Opens]:
     yield open_one
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def patience() -> Iterator[None]:
+    """Wait for what is expected as long as a busy machine may need."""
+    expect.set_options(timeout=10_000)
+    yield
+    expect.set_options(timeout=5_000)
