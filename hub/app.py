@@ -206,7 +206,7 @@ async def serving(
     extend: Callable[[web.Application], None] = lambda _app: None,
 ) -> AsyncIterator[str]:
     """Listen and work; gives the local URL. `extend` may add routes. On the way out the web
-    closes before the worker."""
+    closes while the worker finishes what is in hand."""
     from hub.web import create_app
 
     app = create_app(hub.state)
@@ -220,8 +220,12 @@ async def serving(
         address = runner.addresses[0]
         yield f"http://{host}:{address[1]}"
     finally:
-        await runner.cleanup()
-        await hub.worker.stop()
+        # Together: a stop takes no longer than its slower half, and no new work in either.
+        working = asyncio.create_task(hub.worker.stop())
+        try:
+            await runner.cleanup()
+        finally:
+            await working
 
 
 async def serve(

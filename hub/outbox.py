@@ -49,6 +49,8 @@ class Outbox:
         self._gate = make_gate({c.id: c.limits for c in channels.all})
         self._rates = Rates(channels)
         self.counts = Counts()
+        self.is_stopped = False
+        """Set at a stop: what was begun is settled, nothing more is begun."""
 
     def paused(self) -> frozenset[bytes]:
         """The channels whose sends wait until they are mended."""
@@ -62,6 +64,8 @@ class Outbox:
         claimed: SendClaimed = first
         while True:
             if claimed is None:
+                if self.is_stopped:
+                    return None
                 claimed = await self._store.each(begin, self.claim(address_id, resend))
             resend = None
             if claimed is None:

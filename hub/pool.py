@@ -23,6 +23,11 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing new is to be begun."""
+        return self._stopped
+
     def __len__(self) -> int:
         """How many keys are in hand."""
         return len(self._states)

@@ -24,6 +24,7 @@ from hub.turn import Answerer
 log = structlog.get_logger(__name__)
 
 HOUSEKEEPING_EVERY = 300.0
+HOUSEKEEPING_PAUSE = 0.1
 
 
 class Worker:
@@ -66,6 +67,7 @@ class Worker:
         """Take no new work, finish what is in hand, and give back what does not end in time."""
         for stop in self._stop_listening:
             stop()
+        self._outbox.is_stopped = True
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -82,8 +84,8 @@ class Worker:
         return not self._turns and not self._sends
 
     async def _handle(self, conversation_id: bytes) -> None:
-        """Handle the events of one conversation until none is left."""
-        while True:
+        """Handle the events of one conversation until none is left, or the worker stops."""
+        while not self._turns.is_stopped:
             claimed = await self._store.each(
                 claim,
                 Claim(conversation_id, round(self._limits.lease * SECOND), self._clock.now()),
@@ -159,7 +161,7 @@ class Worker:
                 at = self._clock.now()
                 if await self._store.write(wake_snoozed, at):
                     self._bus.poke("change")
-                await self._store.write(
+                more = await self._store.write(
                     throw_away,
                     at,
                     hooks_days=limits.raw_hooks_days,
@@ -167,4 +169,5 @@ class Worker:
                 )
             except StoreUnavailable as error:
                 log.warning("housekeeping failed", error=str(error))
-            await asyncio.sleep(HOUSEKEEPING_EVERY)
+                more = False
+            await asyncio.sleep(HOUSEKEEPING_PAUSE if more else HOUSEKEEPING_EVERY)

@@ -265,8 +265,6 @@ changes = sa.Table(
     _time("at", null=False),
     sqlite_autoincrement=True,
 )
-sa.Index("ix_changes_at", changes.c.at)
-
 media = sa.Table(
     "media",
     metadata,
@@ -340,8 +338,6 @@ hooks = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     _time("received_at", null=False),
 )
-sa.Index("ix_hooks_received_at", hooks.c.received_at)
-
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

@@ -75,7 +75,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_changes")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_changes_at", "changes", ["at"], unique=False)
     op.create_table(
         "channels",
         sa.Column("id", sa.LargeBinary(length=16), nullable=False),
@@ -170,7 +169,6 @@ def upgrade() -> None:
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hooks")),
     )
-    op.create_index("ix_hooks_received_at", "hooks", ["received_at"], unique=False)
     op.create_table(
         "idempotency",
         sa.Column("scope", sa.Text(), server_default="", nullable=False),
