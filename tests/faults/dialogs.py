@@ -48,7 +48,7 @@ async def gate_opened() -> None:
 
 
 def note(what: str, key: str, customer: str, text: str) -> None:
-    """One line, appended at once: a kill leaves whole lines only."""
+    """Append one line; it begins a new one even after one that a kill cut short."""
     line = {
         "what": what,
         "key": key,
@@ -59,6 +59,6 @@ def note(what: str, key: str, customer: str, text: str) -> None:
     }
     record = os.open(os.environ[RECORD], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(record, json.dumps(line).encode() + b"\n")
+        os.write(record, b"\n" + json.dumps(line).encode())
     finally:
         os.close(record)

@@ -289,10 +289,12 @@ class House:
         }
 
     def steps(self) -> list[dict[str, Any]]:
-        """The dialogs' own record of their steps."""
+        """The dialogs' own record of their steps. A line being written, or cut short by a
+        kill, does not count."""
         if not self.record.exists():
             return []
-        return [json.loads(line) for line in self.record.read_text().splitlines()]
+        lines = self.record.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
 
     async def evidence(self, said: Sequence[Said], posts: Sequence[Post]) -> Evidence:
         """All that the checker judges by."""
