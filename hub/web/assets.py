@@ -139,7 +139,7 @@ def _as_json(value: dict[str, Any]) -> str:
 
 
 def page(name: str, boot: dict[str, Any]) -> web.Response:
-    """The shell `name` ("phones", "home") with `boot` as the JSON its script reads first."""
+    """The shell `name` ("phones") with `boot` as the JSON its script reads first."""
     before, _, after = _shell(name).partition("{{boot}}")
     static = f"/static/{_tree()}"
     html = before.replace("{{static}}", static) + _as_json(boot) + after

@@ -19,7 +19,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
-      input: { phones: here("src/phones/main.tsx"), home: here("src/home/main.tsx") },
+      input: { phones: here("src/phones/main.tsx") },
       output: {
         minifyInternalExports: false,
         entryFileNames: "js/[name].js",

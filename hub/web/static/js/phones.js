@@ -1,6 +1,5 @@
 import { $, A, O, Q, T, a, d, r, x, y } from "./vendor.js";
 import { CallFailed, LiveSocket, Outbox, backoff, browserStorage, call, clock, dayOf, dressDocument, fullTime, lang, pause, readBoot, segmentsOf, t, tKnown } from "./core.js";
-/* empty css    */
 import { Badge, Icon, LangSwitch, Log, MediaView, MessageBox, RichText, Tabs, ThemeSwitch, Ticks, channelName, glyphOf, touch } from "./kit.js";
 // src/phones/transcript.ts
 var NEVER_ARRIVED = /* @__PURE__ */ new Set([

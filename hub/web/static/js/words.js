@@ -137,14 +137,7 @@ var ui_bn_default = {
 	"idea.order": "আমার অর্ডার কোথায়",
 	"idea.hello": "হ্যালো",
 	"idea.human": "মানুষের সাথে কথা বলতে চাই",
-	"idea.bangla": "where is my order",
-	"home.lead": "হাব চলছে। প্রত্যেক গ্রাহকের একটিই থ্রেড, সব চ্যানেল মিলিয়ে।",
-	"home.demo": "ডেমো ফোনগুলো খুলুন",
-	"home.demoWhy": "WhatsApp ফোন, SMS ফোন ও ওয়েব চ্যাট, পাশে একটিই থ্রেড।",
-	"home.docs": "API-এর বিবরণ পড়ুন",
-	"home.docsWhy": "REST দিয়ে কথোপকথন, বার্তা, গ্রাহক ও চ্যানেল।",
-	"home.ready": "হাব তৈরি কি না দেখুন",
-	"home.readyWhy": "আপনার নজরদারির জন্য: /healthz, /readyz ও /metrics।"
+	"idea.bangla": "where is my order"
 };
 // ../../i18n/ui.en.json
 var ui_en_default = {
@@ -285,13 +278,6 @@ var ui_en_default = {
 	"idea.order": "where is my order",
 	"idea.hello": "hello",
 	"idea.human": "talk to a human",
-	"idea.bangla": "আমার অর্ডার কোথায়",
-	"home.lead": "The hub runs. Every customer has one thread, on all channels.",
-	"home.demo": "Open the demo phones",
-	"home.demoWhy": "A WhatsApp phone, an SMS phone and a web chat beside the one thread.",
-	"home.docs": "Read the API documentation",
-	"home.docsWhy": "Conversations, messages, customers and channels over REST.",
-	"home.ready": "See whether the hub is ready",
-	"home.readyWhy": "For your monitoring: /healthz, /readyz and /metrics."
+	"idea.bangla": "আমার অর্ডার কোথায়"
 };
 export { ui_bn_default, ui_en_default };
