@@ -237,10 +237,11 @@ async def serve(
     ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is in hand and return."""
+    stopped = watch_stop()
     async with open_hub(settings) as hub, serving(hub, host, port) as url:
         spare_collector()
         ready(url)
-        await until_stopped()
+        await stopped.wait()
 
 
 def spare_collector() -> None:
@@ -251,8 +252,9 @@ def spare_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-async def until_stopped() -> None:
-    """Wait for SIGTERM or SIGINT; a second one ends the process at once."""
+def watch_stop() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets; a second one ends the process at once. Called before
+    the start, so that a stop during it is an orderly one too."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -263,7 +265,7 @@ async def until_stopped() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await stopped.wait()
+    return stopped
 
 
 async def run_worker(settings: Settings) -> None:

@@ -24,7 +24,7 @@ import aiohttp
 import click
 from aiohttp import web
 
-from hub.app import Hub, open_hub, serving, until_stopped
+from hub.app import Hub, open_hub, serving, spare_collector, watch_stop
 from hub.log import register_secrets
 from hub.settings import Settings, load_settings, secret_values
 from hub.store import tokens
@@ -35,7 +35,7 @@ CUSTOMER = {"name": "Ayesha Rahman", "number": "+8801711000001"}
 WHATSAPP_ACCOUNT = "106500000000777"
 SMS_NUMBER = "+15550100"
 SITE = "site_demo"
-TOKEN_NAME = "demo page"
+TOKEN_NAME = "Mina"
 LANGUAGE_SAMPLES = (
     ("whatsapp", "+8801811000002", "রফিকুল ইসলাম", ("আমার অর্ডার কোথায়?",)),
     ("twilio", "+8801911000003", "Nadia Karim", ("talk to a person",)),
@@ -45,6 +45,7 @@ LANGUAGE_SAMPLES = (
 
 async def run(data: Path | None, port: int, open_browser: bool) -> None:
     """Run the demo until it is stopped. Raises OSError when the port is taken."""
+    stopped = watch_stop()
     with _free_port(port) as free, _folder(data) as folder:
         secret = _secrets(folder)
         async with contextlib.AsyncExitStack() as stack:
@@ -66,8 +67,9 @@ async def run(data: Path | None, port: int, open_browser: bool) -> None:
             url = await stack.enter_async_context(serving(hub, HOST, free, extend))
             for kind, account in _accounts(settings, secret):
                 sandboxes[kind].add_account(account)
+            spare_collector()
             await _greet(hub, url, session, bases, open_browser)
-            await until_stopped()
+            await stopped.wait()
 
 
 async def _greet(

@@ -85,8 +85,8 @@ def wrong(field: str, message: str, code: str = "invalid") -> Problem:
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every error below /api and /chat the one form, and show no error's text."""
-    if not request.path.startswith(("/api/", "/chat/")):
+    """Give every error of the calls the one form, and show no error's text."""
+    if not request.path.startswith(("/api/", "/chat/", "/demo/")):
         return await handler(request)
     try:
         return await handler(request)
