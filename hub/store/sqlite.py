@@ -56,13 +56,18 @@ def dumps(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
+def loads(value: Any) -> Any:
+    # Columns of type JSON have numeric affinity: a text that is a number comes back as one.
+    return value if isinstance(value, int | float) else orjson.loads(value)
+
+
 def create_engine(path: Path | str, *, readonly: bool = False) -> sa.Engine:
     """An engine whose transactions really begin where SQLAlchemy says they do."""
     engine = sa.create_engine(
         f"sqlite:///{path}",
         poolclass=SingletonThreadPool if readonly else StaticPool,
         json_serializer=dumps,
-        json_deserializer=orjson.loads,
+        json_deserializer=loads,
         connect_args={
             "isolation_level": None,
             "check_same_thread": False,
@@ -126,6 +131,9 @@ class SqliteStore:
         return await self.each(alone, None)
 
     async def read(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._stopping:
+            raise StoreUnavailable("the store is closed")
+
         def run() -> T:
             with self._reader_engine.begin() as conn:
                 return unit(conn, *args, **kwargs)
@@ -177,6 +185,8 @@ class SqliteStore:
         except Exception as error:
             lost = StoreUnavailable(type(error).__name__)
             lost.__cause__ = error
+            # When not even BEGIN went through, those who wait must hear it too.
+            taken = taken or [waiting for batch in self._take(GROUP) for waiting in batch]
             return [(waiting, lost, True) for waiting in taken]
         return outcomes
 
