@@ -43,6 +43,12 @@ async def hold(chat: Chat) -> None:
     await chat.say(await chat.call(wait_for_go, "hold"))
 
 
+@dialog("two_steps", on=["two steps please"])
+async def two_steps(chat: Chat) -> None:
+    first = await chat.call(note, "first")
+    await chat.say(f"{first}, {await chat.call(wait_for_go, 'second')}")
+
+
 @dialog("order", on=["my order"])
 async def order(chat: Chat) -> None:
     number = await chat.ask("Which order?")

@@ -237,10 +237,11 @@ def renew(conn: sa.Connection, conversation_id: bytes, token: int, lease: Micros
 
 
 def release(conn: sa.Connection, conversation_id: bytes, token: int, *, forget: bool) -> None:
-    """Give a lease back with its event unhandled; `forget`: this claim does not count."""
+    """Give a lease back with its event unhandled; `forget`: this claim does not count. One
+    stays counted, so that the next finds the calls that this one recorded."""
     values: Row = {"lease_until": 0}
     if forget:
-        values["claims"] = 0
+        values["claims"] = 1
     conn.execute(
         conversations.update()
         .where(conversations.c.id == conversation_id, conversations.c.lease_token == token)

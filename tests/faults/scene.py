@@ -129,15 +129,18 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def playing(folder: Path, channel: str, **settings: Any) -> AsyncIterator[Scene]:
-    """A hub with the echo dialog, and the customer known on both channels."""
+async def playing(
+    folder: Path, channel: str, *, known: bool = True, **settings: Any
+) -> AsyncIterator[Scene]:
+    """A hub with the echo dialog, and the customer `known` on both channels."""
     limits = {**LIMITS, **settings.pop("limits", {})}
     accounts = {"receipt_delay": 0.0, **settings.pop("accounts", {})}
     async with running_hub(
         folder, dialogs=FLOWS, limits=limits, accounts=accounts, **settings
     ) as house:
         scene = Scene(house, channel)
-        for known in (scene.free, channel):
-            await house.writes(known, "open")
-        await scene.quiet()
+        if known:
+            for name in (scene.free, channel):
+                await house.writes(name, "open")
+            await scene.quiet()
         yield scene

@@ -3,6 +3,7 @@ a message in parts."""
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ async def test_gone_for_ten_minutes(tmp_path: Path, channel: str) -> None:
 
 async def test_a_wrong_token_pauses_the_channel_and_keeps_its_queue(tmp_path: Path) -> None:
     clock = Clock()
-    sandboxes = {"wa": whatsapp.Sandbox(), "sms": twilio.Sandbox()}
+    sandboxes: dict[str, Any] = {"wa": whatsapp.Sandbox(), "sms": twilio.Sandbox()}
     async with contextlib.AsyncExitStack() as stack:
         for sandbox in sandboxes.values():
             sandbox.now = lambda: clock.now() / 1e6
