@@ -209,7 +209,7 @@ def hmac_hex(secret: str, user_id: str) -> str:
 
 
 def check_jwt(token: str, keys: tuple[str, ...], site: str, now: Micros) -> dict[str, Any] | None:
-    """The claims of an HS256 JWT made for this site, or None. In the order of the sheet: form,
+    """The claims of an HS256 JWT made for this site, or None. Checked in this order: form,
     algorithm, signature, times with a minute's skew, audience, subject."""
     parts = token.split(".")
     if len(token) > 8192 or len(parts) != 3:

@@ -1,4 +1,4 @@
-"""Web chat for visitors over HTTP and WebSocket: the frames and calls of docs/webchat."""
+"""Web chat for visitors over HTTP and WebSocket, as docs/webchat.md tells it."""
 
 import asyncio
 import time

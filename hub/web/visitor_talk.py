@@ -115,7 +115,7 @@ def read_seq(value: object) -> int:
 
 
 async def open_socket(request: web.Request) -> web.StreamResponse:
-    """`hello{token,last_seq}` first, then the frames of the web-chat sheet."""
+    """`hello{token,last_seq}` first, then the frames of docs/webchat.md."""
     if request.headers.get("Origin") and not request.app[VISITS].allows_anywhere(request):
         raise Problem(403, "origin_not_allowed", "This page may not use the chat.")
     ws = web.WebSocketResponse(

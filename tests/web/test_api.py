@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from hub.clock import DAY, SECOND, id_text, iso, new_id
 from hub.store.schema import conversations, customers, media, messages, receipts
-from tests.web.site import Site, running_site
+from tests.web.site import Site, bearer, running_site
 
 BANGLA = "আমার অর্ডার কোথায়? 👩‍👩‍👧"
 
@@ -275,3 +275,50 @@ async def test_a_profile_is_edited_field_by_field(site: Site) -> None:
     assert shown["addresses"][0]["kind"] == "webchat"
     for wrong in ({}, {"timezone": "Mars"}, {"language": "Bangla!"}, {"name": 5}, {"x": 1}):
         assert (await site.call("PATCH", path, wrong))[0] == 422, wrong
+
+
+async def test_lists_are_read_by_their_indexes(tmp_path: Path) -> None:
+    """No page reads a whole table; `q` alone still looks at each customer's name."""
+    async with running_site(tmp_path, poll=60.0) as site:
+        session, thread = await a_thread(site)
+        with planned() as seen:
+            for path in (
+                "/conversations",
+                "/conversations?status=open",
+                "/conversations?channel=shop",
+                f"/conversations/{thread}/messages",
+                f"/conversations/{thread}/messages?after_seq=0",
+                "/customers",
+                f"/customers?address={session['visitor_id']}",
+                "/customers?alias=%2B8801711000001",
+            ):
+                assert (await site.call("GET", path))[0] == 200
+            await site.call("GET", "/chat/v1/events", headers=bearer(session))
+
+        def explain(conn: sa.Connection) -> list[str]:
+            return [
+                f"{step[3]}: {statement}"
+                for statement, given in seen
+                for step in conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, given)
+            ]
+
+        steps = await site.hub.store.read(explain)
+        scans = [step for step in steps if step.startswith("SCAN") and " USING " not in step[:60]]
+        # The newest change, and customers by id, are the ends of their primary keys' order.
+        assert [s for s in scans if not s.startswith(("SCAN changes", "SCAN customers:"))] == []
+        assert all("ORDER BY customers.id DESC" in s for s in scans if "SCAN customers" in s)
+
+
+@contextmanager
+def planned() -> Iterator[list[tuple[str, Any]]]:
+    seen: list[tuple[str, Any]] = []
+
+    def see(conn: Any, cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if statement.startswith("SELECT") and "messages.handled_at" not in statement:
+            seen.append((statement, given))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", see)
+    try:
+        yield seen
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", see)
