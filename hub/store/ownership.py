@@ -59,11 +59,12 @@ def park(
     # Also from the queue: the bot's parting words may still wait, and hold the agent's up.
     silence_bot(conn, conversation_id, at)
     if row["owner_kind"] == "bot":
-        conn.execute(
-            runs.update()
-            .where(runs.c.id == row["run_id"], runs.c.state.in_(("waiting", "running")))
-            .values(state="parked", updated_at=at)
-        )
+        if row["run_id"] is not None:
+            conn.execute(
+                runs.update()
+                .where(runs.c.id == row["run_id"], runs.c.state.in_(("waiting", "running")))
+                .values(state="parked", updated_at=at)
+            )
         conn.execute(timers.delete().where(timers.c.conversation_id == conversation_id))
         conn.execute(
             messages.update()
@@ -101,11 +102,10 @@ def give_back(conn: sa.Connection, conversation_id: bytes, *, resume: bool, at: 
     row = lock(conn, conversation_id)
     if row["owner_kind"] == "bot":
         return False
-    run = conn.execute(
-        sa.select(runs.c.id, runs.c.step).where(
-            runs.c.id == row["run_id"], runs.c.state == "parked"
-        )
-    ).first()
+    run = None
+    if row["run_id"] is not None:
+        parked = (runs.c.id == row["run_id"], runs.c.state == "parked")
+        run = conn.execute(sa.select(runs.c.id, runs.c.step).where(*parked)).first()
     again = run is not None and resume
     conn.execute(
         conversations.update()

@@ -23,6 +23,7 @@ class Scene:
         self.channel = channel
         self.free = "sms" if channel == "wa" else "wa"
         self.stopped: set[str] = set()
+        self._conversation = ""
 
     @property
     def standin(self) -> Any:
@@ -94,9 +95,12 @@ class Scene:
         self.stopped.clear()
 
     async def conversation(self) -> str:
-        status, found = await self.house.api("GET", f"/conversations?q=%2B{CUSTOMER[1:]}")
-        assert status == 200
-        return str(found["items"][0]["id"])
+        """The id of her conversation."""
+        if not self._conversation:
+            status, found = await self.house.api("GET", f"/conversations?q=%2B{CUSTOMER[1:]}")
+            assert status == 200
+            self._conversation = str(found["items"][0]["id"])
+        return self._conversation
 
     async def reply(self, text: str, channel: str | None = None) -> tuple[int, Any]:
         """An agent's answer over the API; her conversation is an agent's from then on."""
