@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from tests.faults.hooks import Line, external_id_of, hook_of
+from tests.faults.hooks import Hook, Line, external_id_of, hook_of
 
 REDELIVER_AFTER = 0.2
+DOUBLED = 0.1
+"""How many deliveries come twice at once, as providers do now and then."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Driver:
     ending: str = ""
     said: list[Said] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
-    in_flight: dict[str, Post] = field(default_factory=dict)
+    in_flight: dict[int, Post] = field(default_factory=dict)
     _rushing: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -110,24 +112,29 @@ class Driver:
         external_id = external_id_of(said.line, said.token)
         hook = hook_of(self.base_url, said.line, external_id, said.token)
         while True:
-            post = Post(said.token, time.time())
-            self.in_flight[said.token] = post
-            try:
-                async with self._session.post(
-                    self.base_url + hook.path, data=hook.body, headers=hook.headers
-                ) as answer:
-                    await answer.read()
-                    post.status = answer.status
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                post.status = None
-            finally:
-                del self.in_flight[said.token]
-                post.ended = time.time()
-                post.over.set()
-                self.posts.append(post)
-            if post.status == 200:
+            copies = 2 if self.rng.random() < DOUBLED else 1
+            posts = await asyncio.gather(*(self._post(said.token, hook) for _ in range(copies)))
+            if any(post.status == 200 for post in posts):
                 return
             await asyncio.sleep(REDELIVER_AFTER * self.rng.uniform(0.5, 1.5))
+
+    async def _post(self, token: str, hook: Hook) -> Post:
+        post = Post(token, time.time())
+        self.in_flight[id(post)] = post
+        try:
+            async with self._session.post(
+                self.base_url + hook.path, data=hook.body, headers=hook.headers
+            ) as answer:
+                await answer.read()
+                post.status = answer.status
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            post.status = None
+        finally:
+            del self.in_flight[id(post)]
+            post.ended = time.time()
+            post.over.set()
+            self.posts.append(post)
+        return post
 
 
 def crowd(count: int, *, first: int = 0) -> list[Customer]:
