@@ -13,7 +13,7 @@ from hub.clock import Micros, new_id
 from hub.message import Inbound, Receipt
 from hub.signal import Signal
 from hub.store import identities
-from hub.store.bulk import execute_many
+from hub.store.bulk import Lookup, execute_many
 from hub.store.identities import Person
 from hub.store.receipts import apply_receipts
 from hub.store.schema import (
@@ -143,11 +143,13 @@ THREAD_COLUMNS = (
     conversations.c.last_message_at,
     conversations.c.last_in_address_id,
 )
-LOCK_THREADS = (
-    sa.select(*THREAD_COLUMNS)
-    .where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(conversations.c.id)
-    .with_for_update()
+LOCK_THREADS = Lookup(
+    lambda keys: (
+        sa.select(*THREAD_COLUMNS)
+        .where(conversations.c.id.in_(keys))
+        .order_by(conversations.c.id)
+        .with_for_update()
+    )
 )
 
 
@@ -163,17 +165,19 @@ def _lock_threads(
         else:
             existing.add(person.conversation_id)
     if existing:
-        for found in conn.execute(LOCK_THREADS, {"ids": sorted(existing)}).mappings():
-            threads[found["id"]] = Thread(found["id"], dict(found), False)
+        for found in LOCK_THREADS.rows(conn, sorted(existing)):
+            threads[found["id"]] = Thread(found["id"], found, False)
     return threads
 
 
-KNOWN = sa.select(
-    messages.c.dedupe_key, messages.c.id, messages.c.seq, messages.c.conversation_id
-).where(
-    messages.c.channel_id == sa.bindparam("channel"),
-    messages.c.direction == "in",
-    messages.c.dedupe_key.in_(sa.bindparam("keys", expanding=True)),
+KNOWN = Lookup(
+    lambda keys: sa.select(
+        messages.c.dedupe_key, messages.c.id, messages.c.seq, messages.c.conversation_id
+    ).where(
+        messages.c.channel_id == sa.bindparam("channel"),
+        messages.c.direction == "in",
+        messages.c.dedupe_key.in_(keys),
+    )
 )
 
 
@@ -183,7 +187,7 @@ def _known(conn: sa.Connection, arrivals: list[Arrival]) -> dict[tuple[bytes, st
         keys.setdefault(arrival.channel_id, set()).add(arrival.inbound.dedupe_key)
     known: dict[tuple[bytes, str], StoredMessage] = {}
     for channel_id, wanted in keys.items():
-        rows = conn.execute(KNOWN, {"channel": channel_id, "keys": list(wanted)})
+        rows = KNOWN.tuples(conn, list(wanted), channel=channel_id)
         for key, id, seq, conversation_id in rows:
             known[channel_id, key] = StoredMessage(id, seq, conversation_id, False)
     return known

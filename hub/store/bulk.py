@@ -1,20 +1,24 @@
-"""Many rows of one statement, without SQLAlchemy's work for each of them.
+"""The hot path's statements: SQLAlchemy builds and compiles them once, the driver's cursor runs
+them.
 
-The statement is compiled once for each dialect; a row then costs one tuple. That is half of the
-store's time on the hot path (docs/benchmarks.md).
+What SQLAlchemy does for every execution costs more than SQLite does for a row, and was half of
+the store's time (docs/benchmarks.md).
 """
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import UpdateBase
 
 Row = dict[str, Any]
-Arrange = Callable[[Row], tuple[Any, ...]]
+Arrange = Callable[[Row], Sequence[Any]]
 
-_compiled: dict[tuple[UpdateBase, str, tuple[str, ...]], tuple[str, Arrange]] = {}
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+_writes: dict[tuple[UpdateBase, str, tuple[str, ...]], tuple[str, Arrange]] = {}
 
 
 def execute_many(conn: sa.Connection, statement: UpdateBase, rows: Sequence[Row]) -> None:
@@ -23,21 +27,24 @@ def execute_many(conn: sa.Connection, statement: UpdateBase, rows: Sequence[Row]
     `statement` must be one that lives as long as the process: it is remembered.
     """
     key = (statement, conn.dialect.name, tuple(rows[0]))
-    found = _compiled.get(key)
+    found = _writes.get(key)
     if found is None:
-        found = _compiled[key] = _compile(conn, statement, key[2])
+        found = _writes[key] = _compile_write(conn, statement, key[2])
     text, arrange = found
-    conn.exec_driver_sql(text, [arrange(row) for row in rows])
+    cursor = conn.connection.cursor()
+    try:
+        cursor.executemany(text, [arrange(row) for row in rows])
+    finally:
+        cursor.close()
 
 
-def _compile(
+def _compile_write(
     conn: sa.Connection, statement: UpdateBase, names: tuple[str, ...]
 ) -> tuple[str, Arrange]:
     given = list(names) if isinstance(statement, sa.Insert) else None
     compiled = statement.compile(dialect=conn.dialect, column_keys=given)
     assert compiled.positiontup is not None, "the dialect's parameters have no order"
     order = compiled.positiontup
-    dumps: Any = conn.dialect._json_serializer
     constants = {name: value for name, value in compiled.params.items() if name not in names}
     texts = {
         name
@@ -47,15 +54,81 @@ def _compile(
     if not constants and not texts and len(order) > 1:
         return str(compiled), itemgetter(*order)
 
-    def arrange(row: Row) -> tuple[Any, ...]:
+    def arrange(row: Row) -> Sequence[Any]:
         values = []
         for name in order:
             if name in constants:
                 values.append(constants[name])
             elif name in texts and row[name] is not None:
-                values.append(dumps(row[name]))
+                values.append(orjson.dumps(row[name]).decode())
             else:
                 values.append(row[name])
-        return tuple(values)
+        return values
 
     return str(compiled), arrange
+
+
+class Lookup:
+    """A SELECT that asks for many keys at once: `make(keys)` builds it for that many bound keys.
+
+    It is compiled for a few numbers of keys, and fewer are filled up with the last one.
+    """
+
+    def __init__(self, make: Callable[[list[sa.BindParameter[Any]]], sa.Select[Any]]) -> None:
+        self._make = make
+        self._compiled: dict[tuple[str, int], tuple[str, list[str], dict[str, Any]]] = {}
+        self._names: tuple[str, ...] = ()
+        self._texts: list[int] = []
+
+    def rows(self, conn: sa.Connection, keys: Sequence[Any], **params: Any) -> list[Row]:
+        """The rows found, as dicts by column name."""
+        return [
+            dict(zip(self._names, row, strict=True)) for row in self.tuples(conn, keys, **params)
+        ]
+
+    def tuples(
+        self, conn: sa.Connection, keys: Sequence[Any], **params: Any
+    ) -> list[tuple[Any, ...]]:
+        """The rows found, in the order of the selected columns."""
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(keys), SIZES[-1]):
+            found += self._fetch(conn, keys[start : start + SIZES[-1]], params)
+        return found
+
+    def _fetch(
+        self, conn: sa.Connection, keys: Sequence[Any], params: dict[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        size = next(size for size in SIZES if size >= len(keys))
+        key = (conn.dialect.name, size)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(conn, size)
+        text, order, constants = self._compiled[key]
+        values = {**constants, **params}
+        for place in range(size):
+            values[f"key_{place}"] = keys[place] if place < len(keys) else keys[-1]
+        cursor = conn.connection.cursor()
+        try:
+            cursor.execute(text, [values[name] for name in order])
+            rows = cursor.fetchall()
+        finally:
+            cursor.close()
+        if self._texts:
+            return [self._read(row) for row in rows]
+        return cast(list[tuple[Any, ...]], rows)
+
+    def _compile(self, conn: sa.Connection, size: int) -> tuple[str, list[str], dict[str, Any]]:
+        statement = self._make([sa.bindparam(f"key_{place}") for place in range(size)])
+        columns = list(statement.selected_columns)
+        self._names = tuple(column.key or "" for column in columns)
+        self._texts = [i for i, c in enumerate(columns) if isinstance(c.type, sa.JSON)]
+        compiled = statement.compile(dialect=conn.dialect)
+        assert compiled.positiontup is not None, "the dialect's parameters have no order"
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        return str(compiled), compiled.positiontup, constants
+
+    def _read(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        values = list(row)
+        for place in self._texts:
+            if isinstance(values[place], str | bytes):
+                values[place] = orjson.loads(values[place])
+        return tuple(values)

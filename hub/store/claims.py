@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros
-from hub.store.bulk import execute_many
+from hub.store.bulk import Lookup, execute_many
 from hub.store.schema import (
     addresses,
     conversations,
@@ -70,74 +70,85 @@ class Leased:
 
 Claimed = Work | Leased | None
 
-LOCK = (
-    sa.select(
-        conversations,
-        customers.c.name.label("customer_name"),
-        customers.c.language.label("customer_language"),
-        customers.c.timezone.label("customer_timezone"),
-        customers.c.traits.label("customer_traits"),
-        customers.c.kind.label("customer_kind"),
+LOCK = Lookup(
+    lambda keys: (
+        sa.select(
+            conversations,
+            customers.c.name.label("customer_name"),
+            customers.c.language.label("customer_language"),
+            customers.c.timezone.label("customer_timezone"),
+            customers.c.traits.label("customer_traits"),
+            customers.c.kind.label("customer_kind"),
+        )
+        .join(customers, customers.c.id == conversations.c.customer_id)
+        .where(conversations.c.id.in_(keys))
+        .order_by(conversations.c.id)
+        .with_for_update(of=conversations)
     )
-    .join(customers, customers.c.id == conversations.c.customer_id)
-    .where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(conversations.c.id)
-    .with_for_update(of=conversations)
 )
-_first = (
-    sa.select(
-        messages.c.conversation_id.label("owner"),
-        sa.func.min(messages.c.seq).label("seq"),
-        sa.func.count().label("waiting"),
+
+
+def _first_events(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
+    first = (
+        sa.select(
+            messages.c.conversation_id.label("owner"),
+            sa.func.min(messages.c.seq).label("seq"),
+            sa.func.count().label("waiting"),
+        )
+        .where(messages.c.handled_at.is_(None), messages.c.conversation_id.in_(keys))
+        .group_by(messages.c.conversation_id)
+        .subquery()
     )
-    .where(
-        messages.c.handled_at.is_(None),
-        messages.c.conversation_id.in_(sa.bindparam("ids", expanding=True)),
+    return (
+        sa.select(
+            messages.c.id,
+            messages.c.conversation_id,
+            messages.c.seq,
+            messages.c.kind,
+            messages.c.text,
+            messages.c.content,
+            messages.c.address_id,
+            messages.c.channel_id,
+            messages.c.external_id,
+            addresses.c.external_id.label("sender"),
+            addresses.c.opted_out_at,
+            first.c.waiting,
+        )
+        .join(
+            first,
+            sa.and_(messages.c.conversation_id == first.c.owner, messages.c.seq == first.c.seq),
+        )
+        .join(addresses, addresses.c.id == messages.c.address_id)
     )
-    .group_by(messages.c.conversation_id)
-    .subquery()
+
+
+FIRST_EVENTS = Lookup(_first_events)
+DUE_TIMERS = Lookup(
+    lambda keys: (
+        sa.select(timers)
+        .where(
+            timers.c.conversation_id.in_(keys),
+            timers.c.due_at <= sa.bindparam("at"),
+        )
+        .order_by(timers.c.due_at)
+    )
 )
-FIRST_EVENTS = (
-    sa.select(
-        messages.c.id,
-        messages.c.conversation_id,
-        messages.c.seq,
-        messages.c.kind,
-        messages.c.text,
-        messages.c.content,
-        messages.c.address_id,
-        messages.c.channel_id,
-        messages.c.external_id,
-        addresses.c.external_id.label("sender"),
+RUNS = Lookup(lambda keys: sa.select(runs).where(runs.c.id.in_(keys)))
+JOURNALS = Lookup(
+    lambda keys: (
+        sa.select(journal)
+        .where(journal.c.run_id.in_(keys))
+        .order_by(journal.c.run_id, journal.c.step)
+    )
+)
+ADDRESSES = Lookup(
+    lambda keys: sa.select(
+        addresses.c.id,
+        addresses.c.channel_id,
+        addresses.c.external_id,
         addresses.c.opted_out_at,
-        _first.c.waiting,
-    )
-    .join(
-        _first,
-        sa.and_(messages.c.conversation_id == _first.c.owner, messages.c.seq == _first.c.seq),
-    )
-    .join(addresses, addresses.c.id == messages.c.address_id)
+    ).where(addresses.c.id.in_(keys))
 )
-DUE_TIMERS = (
-    sa.select(timers)
-    .where(
-        timers.c.conversation_id.in_(sa.bindparam("ids", expanding=True)),
-        timers.c.due_at <= sa.bindparam("at"),
-    )
-    .order_by(timers.c.due_at)
-)
-RUNS = sa.select(runs).where(runs.c.id.in_(sa.bindparam("ids", expanding=True)))
-JOURNALS = (
-    sa.select(journal)
-    .where(journal.c.run_id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(journal.c.run_id, journal.c.step)
-)
-ADDRESSES = sa.select(
-    addresses.c.id,
-    addresses.c.channel_id,
-    addresses.c.external_id,
-    addresses.c.opted_out_at,
-).where(addresses.c.id.in_(sa.bindparam("ids", expanding=True)))
 TAKE = (
     conversations.update()
     .where(conversations.c.id == sa.bindparam("row_id"))
@@ -153,7 +164,7 @@ def claim(conn: sa.Connection, items: Sequence[Claim]) -> list[Claimed]:
     """Lease each conversation that has an event; None where there is nothing to handle."""
     now = lease_now(conn)
     ids = list({item.conversation_id for item in items})
-    rows = {row["id"]: dict(row) for row in conn.execute(LOCK, {"ids": ids}).mappings()}
+    rows = {row["id"]: row for row in LOCK.rows(conn, ids)}
     free = [id for id, row in rows.items() if row["lease_until"] <= now]
     work = _load(conn, {id: rows[id] for id in free}, items[0].at) if free else {}
     lease = {item.conversation_id: item.lease for item in items}
@@ -176,12 +187,12 @@ def claim(conn: sa.Connection, items: Sequence[Claim]) -> list[Claimed]:
 def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes, Work]:
     work: dict[bytes, Work] = {}
     ids = list(rows)
-    for event in conn.execute(FIRST_EVENTS, {"ids": ids}).mappings():
+    for event in FIRST_EVENTS.rows(conn, ids):
         row = rows[event["conversation_id"]]
         work[row["id"]] = Work(
             row,
             row["lease_token"] + 1,
-            message=dict(event),
+            message=event,
             backlog=event["waiting"] - 1,
             address={
                 "id": event["address_id"],
@@ -190,10 +201,10 @@ def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes
                 "opted_out_at": event["opted_out_at"],
             },
         )
-    for timer in conn.execute(DUE_TIMERS, {"ids": ids, "at": at}).mappings():
+    for timer in DUE_TIMERS.rows(conn, ids, at=at):
         row = rows[timer["conversation_id"]]
         if row["id"] not in work:
-            work[row["id"]] = Work(row, row["lease_token"] + 1, timer=dict(timer))
+            work[row["id"]] = Work(row, row["lease_token"] + 1, timer=timer)
     _load_runs(conn, work)
     return work
 
@@ -201,8 +212,8 @@ def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes
 def _load_runs(conn: sa.Connection, work: dict[bytes, Work]) -> None:
     current = {w.conversation["run_id"]: w for w in work.values() if w.conversation["run_id"]}
     if current:
-        for run in conn.execute(RUNS, {"ids": list(current)}).mappings():
-            current[run["id"]].run = dict(run)
+        for run in RUNS.rows(conn, list(current)):
+            current[run["id"]].run = run
     # A run is named by the message that opened it, so that a turn that died in its first event
     # finds the calls it had recorded.
     journals = dict(current)
@@ -210,14 +221,14 @@ def _load_runs(conn: sa.Connection, work: dict[bytes, Work]) -> None:
         if w.message and not w.run and w.claims > 1:
             journals[w.message["id"]] = w
     if journals:
-        for row in conn.execute(JOURNALS, {"ids": list(journals)}).mappings():
+        for row in JOURNALS.rows(conn, list(journals)):
             journals[row["run_id"]].journal += row["entries"]
     timed = {w.run["address_id"]: w for w in work.values() if w.timer and w.run}
     if timed:
-        for address in conn.execute(ADDRESSES, {"ids": list(timed)}).mappings():
+        for address in ADDRESSES.rows(conn, list(timed)):
             for w in work.values():
                 if w.timer and w.run and w.run["address_id"] == address["id"]:
-                    w.address = dict(address)
+                    w.address = address
 
 
 RENEW = (
@@ -250,5 +261,4 @@ def release(conn: sa.Connection, conversation_id: bytes, token: int, *, forget: 
 
 
 def read_journal(conn: sa.Connection, run_id: bytes) -> Entries:
-    rows = conn.execute(JOURNALS, {"ids": [run_id]}).mappings()
-    return [entry for row in rows for entry in row["entries"]]
+    return [entry for row in JOURNALS.rows(conn, [run_id]) for entry in row["entries"]]

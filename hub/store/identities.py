@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
 from hub.message import Alias, Inbound
-from hub.store.bulk import execute_many
+from hub.store.bulk import Lookup, execute_many
 from hub.store.schema import addresses, aliases, conversations, customers
 from hub.store.sql import insert_new
 
@@ -42,26 +42,32 @@ NAME_CUSTOMERS = (
     .where(customers.c.id == sa.bindparam("row_id"), customers.c.name == "")
     .values(name=sa.bindparam("new_name"))
 )
-FIND_ADDRESSES = (
-    sa.select(
-        addresses.c.external_id,
-        addresses.c.id,
-        addresses.c.customer_id,
-        addresses.c.conversation_id,
-        customers.c.kind,
-    )
-    .join(customers, customers.c.id == addresses.c.customer_id)
-    .where(
-        addresses.c.channel_id == sa.bindparam("channel"),
-        addresses.c.external_id.in_(sa.bindparam("ids", expanding=True)),
+FIND_ADDRESSES = Lookup(
+    lambda keys: (
+        sa.select(
+            addresses.c.external_id,
+            addresses.c.id,
+            addresses.c.customer_id,
+            addresses.c.conversation_id,
+            customers.c.kind,
+        )
+        .join(customers, customers.c.id == addresses.c.customer_id)
+        .where(
+            addresses.c.channel_id == sa.bindparam("channel"),
+            addresses.c.external_id.in_(keys),
+        )
     )
 )
-FIND_PROVEN = (
-    sa.select(aliases.c.kind, aliases.c.value, aliases.c.customer_id, conversations.c.id)
-    .join(conversations, conversations.c.customer_id == aliases.c.customer_id)
-    .where(
-        aliases.c.value.in_(sa.bindparam("values", expanding=True)),
-        aliases.c.verified_at.isnot(None),
+ALIAS_KINDS = ("phone", "email", "external")
+FIND_PROVEN = Lookup(
+    lambda keys: (
+        sa.select(aliases.c.kind, aliases.c.value, aliases.c.customer_id, conversations.c.id)
+        .join(conversations, conversations.c.customer_id == aliases.c.customer_id)
+        .where(
+            aliases.c.kind.in_([sa.literal_column(f"'{kind}'") for kind in ALIAS_KINDS]),
+            aliases.c.value.in_(keys),
+            aliases.c.verified_at.isnot(None),
+        )
     )
 )
 
@@ -102,7 +108,7 @@ def _find_addresses(conn: sa.Connection, arrivals: Sequence["Arrival"]) -> dict[
             ids.update(arrival.inbound.also)
     people: dict[AddressKey, Person] = {}
     for channel_id, ids in wanted.items():
-        rows = conn.execute(FIND_ADDRESSES, {"channel": channel_id, "ids": list(ids)})
+        rows = FIND_ADDRESSES.tuples(conn, list(ids), channel=channel_id)
         for external_id, id, customer_id, conversation_id, kind in rows:
             people[channel_id, external_id] = Person(
                 id, customer_id, conversation_id, kind == "group"
@@ -124,9 +130,7 @@ def _find_proven(
         return {}
     return {
         (kind, value): Person(b"", customer_id, conversation_id)
-        for kind, value, customer_id, conversation_id in conn.execute(
-            FIND_PROVEN, {"values": list(values)}
-        )
+        for kind, value, customer_id, conversation_id in FIND_PROVEN.tuples(conn, list(values))
     }
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros
 from hub.message import Receipt
-from hub.store.bulk import execute_many
+from hub.store.bulk import Lookup, execute_many
 from hub.store.schema import changes, messages, receipts
 from hub.store.sql import insert_new
 from hub.store.state import advance
@@ -25,25 +25,29 @@ COLUMNS = (
     messages.c.part_group,
     messages.c.part_index,
 )
-BY_ID = (
-    sa.select(*COLUMNS)
-    .where(
-        messages.c.id.in_(sa.bindparam("ids", expanding=True)),
-        messages.c.direction == "out",
+BY_ID = Lookup(
+    lambda keys: (
+        sa.select(*COLUMNS)
+        .where(
+            messages.c.id.in_(keys),
+            messages.c.direction == "out",
+        )
+        .order_by(messages.c.id)
+        .with_for_update()
     )
-    .order_by(messages.c.id)
-    .with_for_update()
 )
-BY_EXTERNAL = (
-    sa.select(*COLUMNS)
-    .where(
-        messages.c.channel_id == sa.bindparam("channel"),
-        messages.c.external_id.in_(sa.bindparam("ids", expanding=True)),
-        messages.c.external_id.isnot(None),
-        messages.c.direction == "out",
+BY_EXTERNAL = Lookup(
+    lambda keys: (
+        sa.select(*COLUMNS)
+        .where(
+            messages.c.channel_id == sa.bindparam("channel"),
+            messages.c.external_id.in_(keys),
+            messages.c.external_id.isnot(None),
+            messages.c.direction == "out",
+        )
+        .order_by(messages.c.id)
+        .with_for_update()
     )
-    .order_by(messages.c.id)
-    .with_for_update()
 )
 UPDATE = (
     messages.update()
@@ -136,7 +140,7 @@ def _find(
     ids = {id for _, receipt, _ in heard if (id := correlated(receipt.correlation_id))}
     by_id: dict[bytes, Row] = {}
     if ids:
-        by_id = {row["id"]: dict(row) for row in conn.execute(BY_ID, {"ids": list(ids)}).mappings()}
+        by_id = {row["id"]: row for row in BY_ID.rows(conn, list(ids))}
     found: dict[tuple[bytes, Receipt], Row] = {}
     rest: dict[bytes, list[Receipt]] = {}
     for channel_id, receipt, _ in heard:
@@ -146,10 +150,10 @@ def _find(
         elif receipt.external_id:
             rest.setdefault(channel_id, []).append(receipt)
     for channel_id, unfound in rest.items():
-        wanted = {"channel": channel_id, "ids": list({r.external_id for r in unfound})}
+        wanted = list({receipt.external_id for receipt in unfound})
         by_external = {
-            row["external_id"]: by_id.get(row["id"]) or dict(row)
-            for row in conn.execute(BY_EXTERNAL, wanted).mappings()
+            row["external_id"]: by_id.get(row["id"]) or row
+            for row in BY_EXTERNAL.rows(conn, wanted, channel=channel_id)
         }
         for receipt in unfound:
             if receipt.external_id in by_external:

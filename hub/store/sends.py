@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros
 from hub.errors import Expired, SendFailed
-from hub.store.bulk import execute_many
+from hub.store.bulk import Lookup, execute_many
 from hub.store.receipts import INSERT_CHANGES, cancel_later_parts
 from hub.store.schema import addresses, conversations, messages
 from hub.store.sql import lease_now
@@ -62,65 +62,70 @@ class Wait:
 
 SendClaimed = Attempt | Wait | None
 
-LOCK = (
-    sa.select(
-        addresses.c.id,
-        addresses.c.channel_id,
-        addresses.c.external_id.label("recipient"),
-        addresses.c.last_seen_at,
-        addresses.c.blocked_at,
-        addresses.c.opted_out_at,
-        addresses.c.opt_out_scope,
-        addresses.c.lease_token,
-        addresses.c.lease_until,
+LOCK = Lookup(
+    lambda keys: (
+        sa.select(
+            addresses.c.id,
+            addresses.c.channel_id,
+            addresses.c.external_id.label("recipient"),
+            addresses.c.last_seen_at,
+            addresses.c.blocked_at,
+            addresses.c.opted_out_at,
+            addresses.c.opt_out_scope,
+            addresses.c.lease_token,
+            addresses.c.lease_until,
+        )
+        .where(addresses.c.id.in_(keys))
+        .order_by(addresses.c.id)
+        .with_for_update()
     )
-    .where(addresses.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(addresses.c.id)
-    .with_for_update()
 )
-_ranked = (
-    sa.select(
-        messages.c.id,
-        sa.func.row_number()
-        .over(partition_by=messages.c.address_id, order_by=(messages.c.lane, messages.c.seq))
-        .label("place"),
-        sa.func.count().over(partition_by=messages.c.address_id).label("waiting"),
+
+
+def _heads(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
+    ranked = (
+        sa.select(
+            messages.c.id,
+            sa.func.row_number()
+            .over(partition_by=messages.c.address_id, order_by=(messages.c.lane, messages.c.seq))
+            .label("place"),
+            sa.func.count().over(partition_by=messages.c.address_id).label("waiting"),
+        )
+        .where(messages.c.address_id.in_(keys), messages.c.lane.isnot(None))
+        .subquery()
     )
-    .where(
-        messages.c.address_id.in_(sa.bindparam("ids", expanding=True)),
-        messages.c.lane.isnot(None),
+    return (
+        sa.select(
+            messages.c.id,
+            messages.c.conversation_id,
+            messages.c.address_id,
+            messages.c.author_kind,
+            messages.c.kind,
+            messages.c.text,
+            messages.c.content,
+            messages.c.reply_to,
+            messages.c.state,
+            messages.c.lane,
+            messages.c.attempt,
+            messages.c.unknowns,
+            messages.c.due_at,
+            messages.c.sending_at,
+            messages.c.expires_at,
+            messages.c.owner_epoch,
+            messages.c.external_id,
+            messages.c.part_group,
+            messages.c.part_index,
+            messages.c.created_at,
+            conversations.c.owner_epoch.label("current_epoch"),
+            ranked.c.waiting,
+        )
+        .join(ranked, sa.and_(messages.c.id == ranked.c.id, ranked.c.place == 1))
+        .join(conversations, conversations.c.id == messages.c.conversation_id)
+        .with_for_update(of=messages)
     )
-    .subquery()
-)
-HEADS = (
-    sa.select(
-        messages.c.id,
-        messages.c.conversation_id,
-        messages.c.address_id,
-        messages.c.author_kind,
-        messages.c.kind,
-        messages.c.text,
-        messages.c.content,
-        messages.c.reply_to,
-        messages.c.state,
-        messages.c.lane,
-        messages.c.attempt,
-        messages.c.unknowns,
-        messages.c.due_at,
-        messages.c.sending_at,
-        messages.c.expires_at,
-        messages.c.owner_epoch,
-        messages.c.external_id,
-        messages.c.part_group,
-        messages.c.part_index,
-        messages.c.created_at,
-        conversations.c.owner_epoch.label("current_epoch"),
-        _ranked.c.waiting,
-    )
-    .join(_ranked, sa.and_(messages.c.id == _ranked.c.id, _ranked.c.place == 1))
-    .join(conversations, conversations.c.id == messages.c.conversation_id)
-    .with_for_update(of=messages)
-)
+
+
+HEADS = Lookup(_heads)
 SENDING = (
     messages.update()
     .where(messages.c.id == sa.bindparam("row_id"))
@@ -183,12 +188,11 @@ def begin(conn: sa.Connection, items: Sequence[SendClaim]) -> list[SendClaimed]:
     """Begin the next send to each address. None: nothing waits, or another worker is at it."""
     now = lease_now(conn)
     ids = list({item.address_id for item in items})
-    held = {row["id"]: dict(row) for row in conn.execute(LOCK, {"ids": ids}).mappings()}
+    held = {row["id"]: row for row in LOCK.rows(conn, ids)}
     free = [id for id, row in held.items() if row["lease_until"] <= now]
     heads = {}
     if free:
-        rows = conn.execute(HEADS, {"ids": free}).mappings()
-        heads = {row["address_id"]: dict(row) for row in rows}
+        heads = {row["address_id"]: row for row in HEADS.rows(conn, free)}
     step = _Step()
     results: list[SendClaimed] = []
     for item in items:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hub.clock import Micros
 from hub.errors import EarlierPartFailed, LeaseLost, OutcomeUnknown, SendFailed
 from hub.message import Sent
-from hub.store.bulk import execute_many
+from hub.store.bulk import Lookup, execute_many
 from hub.store.schema import addresses, channels, messages, receipts
 from hub.store.sends import MOVE, moved, note_changes
 from hub.store.state import advance
@@ -37,38 +37,42 @@ class Settled:
     state: str
 
 
-ROWS = (
-    sa.select(
-        messages.c.id,
-        messages.c.conversation_id,
-        messages.c.seq,
-        messages.c.address_id,
-        messages.c.channel_id,
-        messages.c.state,
-        messages.c.unknowns,
-        messages.c.external_id,
-        messages.c.error_class,
-        messages.c.error_code,
-        messages.c.error_reason,
-        messages.c.expires_at,
-        messages.c.part_group,
-        messages.c.part_index,
-        addresses.c.lease_token,
+ROWS = Lookup(
+    lambda keys: (
+        sa.select(
+            messages.c.id,
+            messages.c.conversation_id,
+            messages.c.seq,
+            messages.c.address_id,
+            messages.c.channel_id,
+            messages.c.state,
+            messages.c.unknowns,
+            messages.c.external_id,
+            messages.c.error_class,
+            messages.c.error_code,
+            messages.c.error_reason,
+            messages.c.expires_at,
+            messages.c.part_group,
+            messages.c.part_index,
+            addresses.c.lease_token,
+        )
+        .join(addresses, addresses.c.id == messages.c.address_id)
+        .where(messages.c.id.in_(keys))
+        .order_by(addresses.c.id)
+        .with_for_update()
     )
-    .join(addresses, addresses.c.id == messages.c.address_id)
-    .where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(addresses.c.id)
-    .with_for_update()
 )
-EARLY_RECEIPTS = sa.select(
-    receipts.c.external_id,
-    receipts.c.status,
-    receipts.c.code,
-    receipts.c.error_class,
-    receipts.c.reason,
-).where(
-    receipts.c.channel_id == sa.bindparam("channel"),
-    receipts.c.external_id.in_(sa.bindparam("ids", expanding=True)),
+EARLY_RECEIPTS = Lookup(
+    lambda keys: sa.select(
+        receipts.c.external_id,
+        receipts.c.status,
+        receipts.c.code,
+        receipts.c.error_class,
+        receipts.c.reason,
+    ).where(
+        receipts.c.channel_id == sa.bindparam("channel"),
+        receipts.c.external_id.in_(keys),
+    )
 )
 CLAIM_RECEIPTS = (
     receipts.update()
@@ -96,8 +100,7 @@ GIVE_BACK = addresses.update().where(addresses.c.id == sa.bindparam("row_id")).v
 def settle(conn: sa.Connection, items: Sequence[Settlement]) -> list[Settled | LeaseLost]:
     """Record outcomes and give the leases back. Where the lease was lost nothing is written: a
     receipt or the next holder settles the row."""
-    found = conn.execute(ROWS, {"ids": [item.message_id for item in items]}).mappings()
-    rows = {row["id"]: dict(row) for row in found}
+    rows = {row["id"]: row for row in ROWS.rows(conn, [item.message_id for item in items])}
     kept = [
         item
         for item in items
@@ -138,9 +141,8 @@ def _early_receipts(
             sent.setdefault(channel, {})[item.outcome.external_id] = item.message_id
     early: dict[bytes, list[Row]] = {}
     for channel_id, ids in sent.items():
-        params = {"channel": channel_id, "ids": list(ids)}
-        for receipt in conn.execute(EARLY_RECEIPTS, params).mappings():
-            early.setdefault(ids[receipt["external_id"]], []).append(dict(receipt))
+        for receipt in EARLY_RECEIPTS.rows(conn, list(ids), channel=channel_id):
+            early.setdefault(ids[receipt["external_id"]], []).append(receipt)
             conn.execute(
                 CLAIM_RECEIPTS,
                 {

@@ -10,7 +10,6 @@ import fcntl
 import os
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,6 @@ from hub.errors import SettingsError, StoreUnavailable
 from hub.store.sql import Batch, Item, P, Result, T, Unit
 
 GROUP = 64
-GROUP_SECONDS = 0.005
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # an acknowledged message survives a power cut; grouped, it costs little
@@ -174,14 +172,12 @@ class SqliteStore:
         taken: list[_Waiting] = []
         try:
             with conn.begin():
-                started = time.monotonic()
-                while batches := self._take(GROUP - len(taken)):
-                    for waiting in batches:
-                        taken.extend(waiting)
-                    for waiting in batches:
-                        outcomes += _run_batch(conn, waiting)
-                    if len(taken) >= GROUP or time.monotonic() - started > GROUP_SECONDS:
-                        break
+                # What comes meanwhile makes the next group: taken now, a few at a time, it would
+                # cost a set of statements for every few.
+                batches = self._take(GROUP)
+                taken = [one for waiting in batches for one in waiting]
+                for waiting in batches:
+                    outcomes += _run_batch(conn, waiting)
         except Exception as error:
             lost = StoreUnavailable(type(error).__name__)
             lost.__cause__ = error

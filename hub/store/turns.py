@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
 from hub.errors import LeaseLost
-from hub.store.bulk import execute_many
+from hub.store.bulk import Lookup, execute_many
 from hub.store.schema import changes, conversations, customers, journal, messages, runs, timers
 from hub.store.sends import SendClaim, SendClaimed, begin
 from hub.store.sql import insert_new
@@ -23,21 +23,23 @@ INSERT_MESSAGES = messages.insert()
 INSERT_CHANGES = changes.insert()
 INSERT_JOURNAL = journal.insert()
 INSERT_TIMERS = timers.insert()
-FENCE = (
-    sa.select(
-        conversations.c.id,
-        conversations.c.lease_token,
-        conversations.c.owner_epoch,
-        conversations.c.next_seq,
+FENCE = Lookup(
+    lambda keys: (
+        sa.select(
+            conversations.c.id,
+            conversations.c.lease_token,
+            conversations.c.owner_epoch,
+            conversations.c.next_seq,
+        )
+        .where(conversations.c.id.in_(keys))
+        .order_by(conversations.c.id)
+        .with_for_update()
     )
-    .where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(conversations.c.id)
-    .with_for_update()
 )
 
 
-def _fence(conn: sa.Connection, ids: list[bytes]) -> dict[bytes, Any]:
-    return {row.id: row for row in conn.execute(FENCE, {"ids": ids})}
+def _fence(conn: sa.Connection, ids: list[bytes]) -> dict[bytes, Row]:
+    return {row["id"]: row for row in FENCE.rows(conn, ids)}
 
 
 DROP_STEP = journal.delete().where(
@@ -68,10 +70,10 @@ def record_step(conn: sa.Connection, items: Sequence[Step]) -> list[LeaseLost | 
     rows: list[Row] = []
     for item in items:
         row = held.get(item.conversation_id)
-        if row is None or row.lease_token != item.token:
+        if row is None or row["lease_token"] != item.token:
             results.append(LeaseLost("the conversation was claimed by another worker"))
             continue
-        if row.owner_epoch != item.epoch:
+        if row["owner_epoch"] != item.epoch:
             results.append(LeaseLost("the conversation has another owner now"))
             continue
         results.append(None)
@@ -183,13 +185,13 @@ def commit(conn: sa.Connection, items: Sequence[Ending]) -> list[LeaseLost | Sen
     kept: list[tuple[Ending, int]] = []
     for item in items:
         row = held.get(item.conversation_id)
-        if row is None or row.lease_token != item.token:
+        if row is None or row["lease_token"] != item.token:
             results.append(LeaseLost("the conversation was claimed by another worker"))
-        elif row.owner_epoch != item.epoch:
+        elif row["owner_epoch"] != item.epoch:
             results.append(LeaseLost("the conversation has another owner now"))
         else:
             results.append(None)
-            kept.append((item, row.next_seq))
+            kept.append((item, row["next_seq"]))
     if kept:
         _write_turns(conn, kept)
     sends = [(place, i.send) for place, i in enumerate(items) if i.send and results[place] is None]
