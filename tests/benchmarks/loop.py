@@ -111,7 +111,7 @@ def measure_intake(rounds: int = 5, count: int = 6000) -> None:
                     str(hub), log=log) as process,
         ):  # fmt: skip
             ratios, rates, costs = [], [], []
-            asyncio.run(pump(hub, "warm", 1000, 16))
+            asyncio.run(pump(hub, secrets.token_hex(3), 1000, 16))
             for _ in range(rounds):
                 run = secrets.token_hex(3)
                 floor_s, _ = asyncio.run(pump(floor, run, count, 16))

@@ -56,8 +56,8 @@ def change(value: dict[str, object]) -> bytes:
 
 
 def text_hook(run: str, number: int, at: int) -> bytes:
-    """One text of a customer of her own, whose name carries the run and number."""
-    who = str(8_801_000_000_000 + number)
+    """One text of a customer of her own, whose name carries the run (hex) and number."""
+    who = str(880_000_000_000_000 + int(run, 16) % 10_000_000 * 100_000 + number)
     return change(
         {
             "contacts": [{"profile": {"name": f"tk-{run}-{number}"}, "wa_id": who}],
