@@ -23,6 +23,8 @@ from hub.store.settle import Settled, Settlement, settle
 
 log = structlog.get_logger(__name__)
 
+LATE = 0.1  # seconds
+
 
 @dataclass
 class Counts:
@@ -62,6 +64,10 @@ class Outbox:
         """
         resend: bytes | None = None
         claimed: SendClaimed = first
+        if first is not None and self._is_late(first):
+            # It waited for a place here; an agent may have come, or the gate have closed.
+            await self.give_up(first)
+            claimed = None
         while True:
             if claimed is None:
                 if self.is_stopped:
@@ -95,6 +101,11 @@ class Outbox:
         """Undo a send that was begun and whose call will not be made."""
         row = attempt.row
         await self._store.write(abandon, row["address_id"], attempt.token, row["id"], None)
+
+    def _is_late(self, attempt: Attempt) -> bool:
+        """Was it begun so long ago that it must be asked again whether it may go?"""
+        begun = attempt.until - round(self._limits.lease * SECOND)
+        return time.time_ns() // 1000 > begun + round(LATE * SECOND)
 
     def claim(self, address_id: bytes, resend: bytes | None = None) -> SendClaim:
         """What `begin` needs for the head of this address's line."""

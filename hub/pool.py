@@ -75,3 +75,6 @@ class Pool:
                 again = self._states.pop(key)
             if again:
                 self.poke(key)
+        # At once, not by the callback: a poke in between would count on a task that has ended.
+        if (own := asyncio.current_task()) is not None:
+            self._tasks.discard(own)

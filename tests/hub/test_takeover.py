@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from hub.clock import parse_id
 from hub.store.schema import changes, journal, messages, runs, timers
-from tests.faults.scene import Scene, playing
+from tests.faults.scene import OTHER, Scene, playing
 from tests.flows import bench
+from tests.posting import post_wa, text_item, wa_body
 from tests.running import CUSTOMER
 
 
@@ -334,3 +335,29 @@ async def test_every_take_over_is_told_to_the_screens(tmp_path: Path) -> None:
         await release(scene)
         assert await count(scene, changes, *told) == 2
         assert await count(scene, journal) >= 1
+
+
+async def test_a_send_that_only_waits_for_its_turn_at_the_provider_is_not_begun(
+    tmp_path: Path,
+) -> None:
+    """Two replies are due at once and one call at a time is allowed: while the first is slow, an
+    agent takes over the other's conversation."""
+    async with playing(
+        tmp_path, "wa", limits={"sends": 1, "send_timeout": 5.0, "lease": 10.0}
+    ) as scene:
+        house = scene.house
+        await house.writes("wa", "open", number=OTHER)
+        await scene.quiet()
+        house.whatsapp.add_fault("slow", {"text_contains": "both"}, seconds=1.0, times=2)
+        bodies = [text_item(f"wamid.{n}", "both", n[1:]) for n in (CUSTOMER, OTHER)]
+        assert await post_wa(house, wa_body(messages=bodies)) == 200
+        await house.until(lambda: scene.calls("echo both"))
+        [call] = scene.calls("echo both")
+        late = OTHER if call.to == CUSTOMER[1:] else CUSTOMER
+        _, found = await house.api("GET", f"/conversations?q=%2B{late[1:]}")
+        path = f"/conversations/{found['items'][0]['id']}/messages"
+        status, _ = await house.api("POST", path, {"text": "An agent here.", "channel": "wa"})
+        assert status == 201
+        await scene.quiet()
+        assert len(scene.calls("echo both")) == 1
+        assert await house.heard("wa", late) == ["echo open", "An agent here."]
