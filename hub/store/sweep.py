@@ -16,6 +16,7 @@ from hub.store.schema import (
     timers,
     visitors,
 )
+from hub.store.sends import note_changes
 from hub.store.sql import lease_now
 
 Row = dict[str, Any]
@@ -98,6 +99,16 @@ def wake_snoozed(conn: sa.Connection, at: Micros) -> int:
     return len(rows)
 
 
+CUT_OFF = (
+    messages.c.id,
+    messages.c.conversation_id,
+    messages.c.address_id,
+    messages.c.part_group,
+    messages.c.part_index,
+    messages.c.unknowns,
+)
+
+
 def recover(conn: sa.Connection, at: Micros, unknown_for: Micros) -> int:
     """After a start as the only process of this database: nobody holds a lease, and what was
     being sent has an unknown outcome. Returns how many sends were cut off."""
@@ -105,11 +116,11 @@ def recover(conn: sa.Connection, at: Micros, unknown_for: Micros) -> int:
         conversations.update().where(conversations.c.lease_until > 0).values(lease_until=0)
     )
     conn.execute(addresses.update().where(addresses.c.lease_until > 0).values(lease_until=0))
-    cut = messages.c.state == "sending"
-    open_rows = messages.c.lane.isnot(None)
-    lost = conn.execute(
+    cut = (messages.c.lane.isnot(None), messages.c.state == "sending")
+    rows = [dict(row) for row in conn.execute(sa.select(*CUT_OFF).where(*cut)).mappings()]
+    conn.execute(
         messages.update()
-        .where(open_rows, cut, messages.c.unknowns >= 1)
+        .where(*cut, messages.c.unknowns >= 1)
         .values(
             state="failed",
             lane=None,
@@ -117,13 +128,15 @@ def recover(conn: sa.Connection, at: Micros, unknown_for: Micros) -> int:
             error_class="outcome_unknown",
             error_reason="the outcome of the send is unknown",
         )
-    ).rowcount
-    unknown = conn.execute(
+    )
+    conn.execute(
         messages.update()
-        .where(open_rows, cut)
+        .where(*cut)
         .values(state="unknown", unknowns=messages.c.unknowns + 1, due_at=at + unknown_for, lane=0)
-    ).rowcount
-    return lost + unknown
+    )
+    failed = [row for row in rows if row["unknowns"] >= 1]
+    note_changes(conn, [(row, at) for row in rows], [(row, at) for row in failed])
+    return len(rows)
 
 
 def throw_away(
