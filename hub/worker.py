@@ -102,7 +102,8 @@ class Worker:
         try:
             ending = await self._answerer.answer(work)
             addresses = {row["address_id"] for row in ending.rows if row["lane"] is not None}
-            if len(addresses) == 1 and len(self._sends) < self._limits.sends:
+            may_send = len(self._sends) < self._limits.sends and not self._outbox.is_stopped
+            if len(addresses) == 1 and may_send:
                 # The reply's `sending` joins the turn's transaction: one commit less to wait for.
                 ending.send = self._outbox.claim(next(iter(addresses)))
             begun = await self._store.each(commit, ending)
