@@ -19,8 +19,8 @@ TOKEN = "tk-cut"
 PATIENCE = 3.0
 
 
-async def write(house: House, line: Line) -> None:
-    hook = hook_of(house.url, line, external_id_of(line, TOKEN), TOKEN)
+async def write(house: House, line: Line, text: str = TOKEN) -> None:
+    hook = hook_of(house.url, line, external_id_of(line, text), text)
     async with (
         aiohttp.ClientSession() as session,
         session.post(house.url + hook.path, data=hook.body, headers=hook.headers) as answer,
@@ -140,3 +140,36 @@ async def test_a_second_kill_in_the_resend_ends_it_as_unknown(tmp_path: Path) ->
         assert len(await sends(standin)) == 2
         nexts = [call.text for call in await standin.sends() if call.external_id]
         assert nexts == [f"next {TOKEN}"]
+        told = house.query(
+            "SELECT count(*) FROM changes WHERE message_id = ?", bytes.fromhex(row.id)
+        )
+        assert told == [(3,)], "written, unknown, failed: whoever looks on hears of each"
+
+
+@pytest.mark.slow
+async def test_the_later_parts_of_a_message_given_up_are_cancelled(tmp_path: Path) -> None:
+    """Half of an answer is worse than none; the question after it is another message."""
+    text = "tk-cut " + "word " * 1000
+    async with open_house(tmp_path, limits={**LIMITS, "reconcile_for": 0.5}) as house:
+        await house.open_windows([WA])
+        standin = house.standins["wa"]
+        await standin.post("faults", [{"do": "hang", "times": 2}])
+        await house.start()
+        await write(house, WA, text)
+        for count in (1, 2):
+
+            async def is_open(count: int = count) -> bool:
+                return len(await standin.sends()) == count
+
+            assert await house.until(is_open, 10, 0.02)
+            assert house.hub is not None
+            await house.hub.kill()
+            await house.start()
+        await house.settled()
+        found = [(row.text.split()[0], row.state, row.error) for row in house.rows()]
+        assert [one for one in found if one[1] != "received"] == [
+            ("re", "failed", "outcome_unknown"),
+            ("word", "cancelled", "earlier_part_failed"),
+            ("next", "delivered", None),
+            ("word", "delivered", None),
+        ]
