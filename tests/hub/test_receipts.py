@@ -190,3 +190,19 @@ async def test_over_http_late_and_unknown_receipts(tmp_path: Path) -> None:
         ):
             assert await post_wa(scene.house, wa_body(statuses=[status])) == 200
             assert (await scene.row("echo hello"))["state"] == state
+
+
+async def test_a_part_being_sent_while_an_earlier_one_fails_is_not_tried_again(line: Line) -> None:
+    """The receipt cannot cancel what is just being sent; its retry must not follow."""
+    attempt = await line.begin_send(parts=3)
+    await line.answer(attempt, Sent("wamid.1"))
+    second = await line.begin(attempt.row["address_id"])
+    await line.receipt("failed", "wamid.1")
+    await line.answer(second, Busy("busy"))
+    parts = await line.rows(messages.c.part_group == attempt.row["part_group"])
+    assert [(part["state"], part["error_class"]) for part in parts] == [
+        ("failed", "no_such_recipient"),
+        ("cancelled", "earlier_part_failed"),
+        ("cancelled", "earlier_part_failed"),
+    ]
+    assert await line.begin(attempt.row["address_id"], AT * 2) is None
