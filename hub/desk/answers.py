@@ -133,7 +133,8 @@ class Desk:
                     last_inbound_at=row["last_seen_at"],
                     window=target.limits.window,
                     blocked=row["blocked_at"] is not None,
-                    opted_out=row["opted_out_at"] is not None,
+                    opted_out=row["opted_out_at"] is not None
+                    and row["opt_out_scope"] != "marketing",
                     paused=bool(target.paused),
                     templates=target.limits.templates,
                 )

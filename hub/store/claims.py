@@ -88,6 +88,12 @@ LOCK = Lookup(
 )
 
 
+# Who wants no marketing is answered all the same.
+SILENCED = sa.case(
+    (addresses.c.opt_out_scope == "marketing", None), else_=addresses.c.opted_out_at
+).label("opted_out_at")
+
+
 def _first_events(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
     first = (
         sa.select(
@@ -111,7 +117,7 @@ def _first_events(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
             messages.c.channel_id,
             messages.c.external_id,
             addresses.c.external_id.label("sender"),
-            addresses.c.opted_out_at,
+            SILENCED,
             first.c.waiting,
         )
         .join(
@@ -146,7 +152,7 @@ ADDRESSES = Lookup(
         addresses.c.id,
         addresses.c.channel_id,
         addresses.c.external_id,
-        addresses.c.opted_out_at,
+        SILENCED,
     ).where(addresses.c.id.in_(keys))
 )
 TAKE = (

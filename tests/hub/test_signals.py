@@ -194,6 +194,20 @@ async def test_about_what_nobody_knows_nothing_changes(line: Line, signal: Signa
     assert [await line.rows(table=table) for table in tables] == before
 
 
+async def test_who_stops_marketing_is_still_answered(tmp_path: Path) -> None:
+    async with playing(tmp_path, "wa") as scene:
+        wish = {"wa_id": WA_ID, "category": "marketing_messages", "value": "stop"}
+        body = wa_body(user_preferences=[{**wish, "timestamp": 1795176000}])
+        assert await post_wa(scene.house, body) == 200
+        await scene.house.writes("wa", "a question")
+        await scene.quiet()
+        assert await scene.state("echo a question") == ("read", None)
+        status, _ = await scene.reply("an answer")
+        assert status == 201
+        await scene.quiet()
+        assert scene.shown("an answer") == 1
+
+
 async def test_an_echo_over_http_silences_the_bot(tmp_path: Path) -> None:
     """The shop answers from its phone while the bot's retry waits."""
     async with playing(tmp_path, "wa") as scene:
