@@ -120,6 +120,8 @@ def add(
     }
     if takes_over and row["status"] != "open":
         values |= {"status": "open", "snoozed_until": None}
+    if takes_over and row["status"] == "resolved":
+        row["case_id"] = values["case_id"] = _open_case(conn, conversation_id, at)
     conn.execute(conversations.update().where(conversations.c.id == conversation_id).values(values))
     if takes_over:
         conn.execute(
@@ -175,15 +177,16 @@ def update(conn: sa.Connection, conversation_id: bytes, values: Row, at: Micros)
             "unread": 0,
         }
     elif status != "resolved" and row["status"] == "resolved":
-        values["case_id"] = new_id()
-        conn.execute(
-            cases.insert().values(
-                id=values["case_id"], conversation_id=conversation_id, opened_at=at
-            )
-        )
+        values["case_id"] = _open_case(conn, conversation_id, at)
     conn.execute(conversations.update().where(conversations.c.id == conversation_id).values(values))
     _note(conn, conversation_id, "owner" if "owner_kind" in values else "status", at)
     return values.get("owner_kind", row["owner_kind"]) == "bot"
+
+
+def _open_case(conn: sa.Connection, conversation_id: bytes, at: Micros) -> bytes:
+    case_id = new_id()
+    conn.execute(cases.insert().values(id=case_id, conversation_id=conversation_id, opened_at=at))
+    return case_id
 
 
 def _note(conn: sa.Connection, conversation_id: bytes, kind: str, at: Micros) -> None:

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.clock import parse_id
-from hub.store.schema import changes, journal, messages, runs, timers
+from hub.store.schema import cases, changes, journal, messages, runs, timers
 from tests.faults.scene import OTHER, Scene, playing
 from tests.flows import bench
 from tests.posting import post_wa, text_item, wa_body
@@ -276,6 +276,34 @@ async def test_after_resolving_the_bot_answers_the_next_message(tmp_path: Path) 
         assert (await texts(scene))[-1] == "echo hello again"
         _, found = await scene.house.api("GET", f"/conversations/{where}")
         assert found["status"] == "open"
+
+
+async def test_a_reply_after_resolving_opens_a_new_case(tmp_path: Path) -> None:
+    async with playing(tmp_path, "wa") as scene:
+        where = f"/conversations/{await scene.conversation()}"
+        await take_over(scene)
+        await scene.house.api("PATCH", where, {"status": "resolved"})
+        await take_over(scene, "One more thing.")
+        _, found = await scene.house.api("GET", where)
+        assert (found["status"], found["owner"]["kind"]) == ("open", "agent")
+        assert await count(scene, cases, cases.c.resolved_at.is_(None)) == 1
+        assert await count(scene, cases, cases.c.first_response_at.isnot(None)) == 2
+        await scene.house.writes("wa", "thanks")
+        await scene.house.api("PATCH", where, {"status": "resolved"})
+        assert await count(scene, cases) == await count(scene, cases, cases.c.resolved_at > 0) == 2
+
+
+async def test_resolving_ends_what_the_bot_had_asked(tmp_path: Path) -> None:
+    async with playing(tmp_path, "wa") as scene:
+        await scene.house.writes("wa", "ask me slowly")
+        await scene.quiet()
+        where = f"/conversations/{await scene.conversation()}"
+        await scene.house.api("PATCH", where, {"status": "resolved"})
+        await scene.pass_time(2 * 3600)
+        assert (await texts(scene))[-1] == "Take your time."
+        await scene.house.writes("wa", "something else")
+        await scene.quiet()
+        assert (await texts(scene))[-1] == "echo something else"
 
 
 async def test_a_hand_over_goes_to_the_queue_and_the_bot_is_silent(tmp_path: Path) -> None:
