@@ -350,24 +350,35 @@ def check_receipts(evidence: Evidence, findings: Findings) -> None:
 
 
 def check_steps(
-    steps: Sequence[Mapping[str, Any]], recorded: Iterable[tuple[float, set[str]]]
+    steps: Sequence[Mapping[str, Any]], recorded: Iterable[tuple[float, set[str]]] = ()
 ) -> list[str]:
-    """Problems in the dialogs' record: a step whose result was in the journal at a kill began
-    again after it, or two steps of one customer ran at once. `recorded` holds, for each kill,
-    its time and the keys in the journal then."""
+    """Problems in the dialogs' record: a step whose result was in the journal at a kill ran again
+    after it, a first step ran again after the second of its turn had begun, or two turns of one
+    customer ran at once. `recorded` holds, for each kill, its time and the keys in the journal.
+    """
     problems = []
-    begins = [step for step in steps if step["what"] == "begin"]
+    begun = {step["key"]: step["at"] for step in reversed(steps) if step["what"] == "begin"}
+    for step in steps:
+        if step["what"] == "prepare" and begun.get(following(step["key"]), step["at"]) < step["at"]:
+            problems.append(f"the first step of {step['text']!r} ran again after the second")
+    starts = [step for step in steps if step["what"] in ("prepare", "begin")]
     for at, keys in recorded:
-        for step in begins:
+        for step in starts:
             if step["at"] > at and step["key"] in keys:
                 problems.append(f"the step of {step['text']!r} ran again after it was recorded")
     running: dict[tuple[str, int], str] = {}
     for step in sorted(steps, key=lambda step: step["at"]):
         who = (step["customer"], step["pid"])
-        if step["what"] != "begin":
+        if step["what"] in ("end", "cut"):
             running.pop(who, None)
-        elif who in running:
+        elif running.get(who, step["text"]) != step["text"]:
             problems.append(f"{step['text']!r} began while {running[who]!r} ran")
         else:
             running[who] = step["text"]
     return problems
+
+
+def following(key: str) -> str:
+    """The key of the step after this one."""
+    run, _, step = key.rpartition(":")
+    return f"{run}:{int(step) + 1}"

@@ -20,11 +20,22 @@ DELAY = "ONETHREAD_FAULT_DELAY"
 async def echo(chat: Chat) -> None:
     """Answers the opening message and asks; answers the answer and ends."""
     text = chat.opening.text
-    await chat.call(work, chat.step_key, chat.customer.id, text)
+    await do_both(chat, text)
     await chat.say(f"re {text}")
     answer = await chat.ask(f"next {text}")
-    await chat.call(work, chat.step_key, chat.customer.id, answer.text)
+    await do_both(chat, answer.text)
     await chat.say(f"re {answer.text}")
+
+
+async def do_both(chat: Chat, text: str) -> None:
+    """Two steps: once the second has begun, the first must never run again."""
+    await chat.call(prepare, chat.step_key, chat.customer.id, text)
+    await chat.call(work, chat.step_key, chat.customer.id, text)
+
+
+async def prepare(key: str, customer: str, text: str) -> None:
+    note("prepare", key, customer, text)
+    await asyncio.sleep(delay() / 3)
 
 
 async def work(key: str, customer: str, text: str) -> str:
@@ -35,11 +46,15 @@ async def work(key: str, customer: str, text: str) -> str:
         if text.endswith(" wait"):
             await gate_opened()
         else:
-            await asyncio.sleep(float(os.environ.get(DELAY, "0.1")))
+            await asyncio.sleep(delay())
         what = "end"
     finally:
         note(what, key, customer, text)
     return text
+
+
+def delay() -> float:
+    return float(os.environ.get(DELAY, "0.1"))
 
 
 async def gate_opened() -> None:

@@ -219,7 +219,8 @@ def test_a_third_arrival_is_named() -> None:
 
 
 def step(what: str, key: str, at: float, pid: int = 1) -> dict[str, Any]:
-    return {"what": what, "key": key, "customer": "c", "text": key, "at": at, "pid": pid}
+    text = key.partition(":")[0]
+    return {"what": what, "key": key, "customer": "c", "text": text, "at": at, "pid": pid}
 
 
 def test_a_step_that_ran_again_after_it_was_recorded_is_named() -> None:
@@ -229,11 +230,20 @@ def test_a_step_that_ran_again_after_it_was_recorded_is_named() -> None:
     assert not check_steps(steps[:2], [(4.0, {"a:1"})])
 
 
+def test_a_first_step_that_ran_again_after_the_second_is_named() -> None:
+    cut_in_the_first = [step("prepare", "a:1", 1), step("prepare", "a:1", 2, pid=2)]
+    second = [step("begin", "a:2", 3, pid=2), step("end", "a:2", 4, pid=2)]
+    assert not check_steps(cut_in_the_first + second)
+    cut_in_the_second = [step("prepare", "a:1", 1), step("begin", "a:2", 1.5)]
+    assert not check_steps(cut_in_the_second + second)
+    assert check_steps([*cut_in_the_second, step("prepare", "a:1", 2, pid=2), *second])
+
+
 def test_overlapping_steps_of_one_customer_are_named() -> None:
     apart = [
         step("begin", "a:1", 1), step("end", "a:1", 2),
         step("begin", "b:1", 3), step("end", "b:1", 4),
     ]  # fmt: skip
-    assert not check_steps(apart, [])
-    together = [step("begin", "a:1", 1), step("begin", "b:1", 2), step("end", "a:1", 3)]
-    assert check_steps(together, [])
+    assert not check_steps(apart)
+    together = [step("begin", "a:1", 1), step("prepare", "b:1", 2), step("end", "a:1", 3)]
+    assert check_steps(together)

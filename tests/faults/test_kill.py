@@ -35,6 +35,15 @@ FAULTS = {
     "not accepted": [HANG],
     "accepted, not answered, no receipt": [SLOW, NO_RECEIPTS],
 }
+WEATHER: list[dict[str, Any]] = [
+    {"do": "status", "status": 429, "retry_after": 0.2},
+    {"do": "status", "status": 500},
+    {"do": "accept_reset"},
+    {"do": "receipt_first"},
+    {"do": "reorder_receipts"},
+    {"do": "duplicate_receipts"},
+]
+"""What goes wrong beside the kills."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ async def kill_in_the_midst(house: House, driver: Driver, rng: random.Random) ->
     name = rng.choice(list(FAULTS))
     standin = house.standins[rng.choice(("wa", "wa", "sms"))]
     times = rng.randint(1, 3)
+    for one in house.standins.values():
+        await one.post("faults", rng.sample(WEATHER, 3))
     mark = max((call.n for call in await standin.sends()), default=0)
     await standin.post("faults", [{**fault, "times": times} for fault in FAULTS[name]])
 
@@ -77,8 +88,9 @@ async def kill_in_the_midst(house: House, driver: Driver, rng: random.Random) ->
     await asyncio.gather(*(post.over.wait() for post in under_way))
     sending = house.sending()
     calls = [call for call in await standin.sends(mark) if call.status is None]
-    ran = {step["key"] for step in house.steps() if step["pid"] == hub.pid}
-    ended = {step["key"] for step in house.steps() if step["what"] != "begin"}
+    steps = [step for step in house.steps() if step["pid"] == hub.pid]
+    ran = {step["text"] for step in steps}
+    ended = {step["text"] for step in steps if step["what"] == "end"}
     await standin.clear_faults()
     return Kill(
         fault=f"{standin.name}: {name}",
@@ -118,6 +130,8 @@ async def test_kills_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
                     missed += 1
                     assert missed <= KILLS, f"too many kills hit too little: {kill}"
                 await house.start()
+            for one in house.standins.values():
+                await one.clear_faults()
             await driver.finish()
         await house.settled()
         findings = check(await house.evidence(driver.said, driver.posts))

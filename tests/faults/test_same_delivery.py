@@ -52,7 +52,7 @@ class Talk:
         """Each message once, each turn once, in order."""
         await self.house.settled()
         findings = check(await self.house.evidence(self.said, self.posts))
-        findings.problems += check_steps(self.house.steps(), [])
+        findings.problems += check_steps(self.house.steps())
         assert not findings.problems, str(findings)
         assert findings.figures["repeats"] == 0
         turns = Counter(step["text"] for step in self.house.steps() if step["what"] == "begin")
@@ -123,7 +123,7 @@ async def test_two_messages_of_one_customer_posted_together_are_handled_in_turn(
                 ]
                 assert await post_together(open_ones, hooks) == [200, 200]
         await house.settled()
-        assert not check_steps(house.steps(), [])
+        assert not check_steps(house.steps())
         stored = [row for row in house.rows() if row.direction == "in"]
         assert Counter(row.text for row in stored) == Counter(
             f"tk-pair-{round:03}-{which}" for round in range(rounds) for which in "ab"

@@ -102,7 +102,7 @@ class Talk:
         await self.house.start()
         await self.house.settled()
         findings = check(await self.house.evidence(self.said, self.posts))
-        findings.problems += check_steps(self.house.steps(), [])
+        findings.problems += check_steps(self.house.steps())
         assert not findings.problems, str(findings)
         assert {name: findings.figures[name] for name in expected} == expected
 
@@ -135,6 +135,8 @@ async def test_a_stop_gives_back_what_does_not_end_in_time(tmp_path: Path) -> No
         assert talk.begun() == TURNS + HANGING
         assert len(await house.standins["wa"].sends()) == calls
         assert house.running_turns() == 0
+        claims = house.query("SELECT max(claims) FROM conversations")
+        assert claims == [(0,)], "a stop is not a failed attempt"
         assert house.sending() == set()
         await talk.judge(AFTER_A_STOP)
 
@@ -209,7 +211,7 @@ async def test_a_stop_under_load_answers_what_it_took(tmp_path: Path) -> None:
             await driver.finish()
         await house.settled()
         findings = check(await house.evidence(driver.said, driver.posts))
-        findings.problems += check_steps(house.steps(), [])
+        findings.problems += check_steps(house.steps())
         assert not findings.problems, str(findings)
         assert findings.figures["repeats"] == 0
         assert findings.figures["sends of unknown outcome"] == 0
