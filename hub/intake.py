@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass, field
 
+import structlog
+
 from hub.bus import Bus
 from hub.channels import Channel, Channels
 from hub.clock import Clock, Micros, new_id
 from hub.connector import Hook
+from hub.errors import StoreUnavailable
 from hub.message import Inbound, Receipt
 from hub.signal import Parsed, Signal, Typing, Unreadable
 from hub.store import Store
 from hub.store.accept import Acceptance, Arrival, StoredMessage, accept
 from hub.store.rows import Row, as_json, inbound_row
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -22,6 +27,12 @@ class Accepted:
     duplicates: int = 0
     dead: int = 0
     stored: list[StoredMessage | None] = field(default_factory=list)
+
+    def add(self, other: "Accepted") -> None:
+        self.new += other.new
+        self.duplicates += other.duplicates
+        self.dead += other.dead
+        self.stored += other.stored
 
     @property
     def message_ids(self) -> list[bytes | None]:
@@ -41,12 +52,46 @@ class Intake:
         """Store what `channel`'s hook brought; returns after the commit.
 
         Each item goes to the channel of its own account. What no channel names, and a hook that
-        could not be read (`dead` says why), becomes a dead letter beside the raw hook. Raises
-        StoreUnavailable, and then nothing is stored.
+        could not be read (`dead` says why), becomes a dead letter beside the raw hook; so does
+        one item that the store refuses. Raises StoreUnavailable: the provider must redeliver.
         """
+        hook_id = new_id()
+        try:
+            return await self._accept(channel, parsed, hook_id, raw, dead)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.error(
+                "hook cannot be stored whole", channel=channel.name, error=type(error).__name__
+            )
+        accepted = await self._accept(channel, [], hook_id, raw, dead)
+        for one in parsed:
+            accepted.add(await self._accept_alone(channel, one, hook_id))
+        return accepted
+
+    async def _accept_alone(self, channel: Channel, one: Parsed, hook_id: bytes) -> Accepted:
+        """One item of a hook that could not be stored whole."""
+        try:
+            return await self._accept(channel, [one], hook_id)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            reason = f"cannot be stored: {type(error).__name__}"
+        accepted = await self._accept(channel, [Unreadable(one.account, reason)], hook_id)
+        if isinstance(one, Inbound):
+            accepted.stored.append(None)
+        return accepted
+
+    async def _accept(
+        self,
+        channel: Channel,
+        parsed: list[Parsed],
+        hook_id: bytes,
+        raw: Hook | None = None,
+        dead: str = "",
+    ) -> Accepted:
         at = self._clock.now()
         item = Acceptance(at)
-        hook_id = new_id()
         if raw is not None:
             item.hook = _hook_row(hook_id, channel.name, raw)
         if dead:

@@ -251,33 +251,6 @@ async def test_null_fields_cost_nothing(tmp_path: Path) -> None:
         assert len(await heard(house)) == 2
 
 
-POISON: list[Any] = [
-    None,
-    7,
-    "text",
-    [],
-    {},
-    {"id": None, "from": WA_ID, "type": "text", "text": {"body": "no id"}},
-    {"id": "wamid.p", "type": "text", "text": {"body": "no sender"}},
-    {"id": {"a": 1}, "from": ["x"], "type": 3},
-]
-
-
-@pytest.mark.parametrize("poison", POISON, ids=lambda item: orjson.dumps(item).decode()[:40])
-async def test_a_poisoned_item_costs_its_siblings_nothing(tmp_path: Path, poison: Any) -> None:
-    async with running_hub(tmp_path, dialogs=FLOWS) as house:
-        good = [text_item("wamid.1", "before"), text_item("wamid.3", "after")]
-        body = wa_body(messages=[good[0], poison, good[1]])
-        assert await post_wa(house, body) == 200
-        assert await heard(house) == ["before", "after"]
-        [kept] = await table(house, hooks)
-        assert kept["body"] == body
-        [letter] = await table(house, dead_letters)
-        assert letter["reference"] == kept["id"]
-        await house.settled()
-        assert await house.heard("wa") in ([], ["echo before", "echo after"])
-
-
 async def test_what_no_database_stores_is_left_out_of_a_text(tmp_path: Path) -> None:
     async with running_hub(tmp_path, dialogs=FLOWS) as house:
         body = wa_body(messages=[text_item("wamid.1", "half NUL half")])
