@@ -128,6 +128,22 @@ async def test_an_unverified_alias_joins_nothing(line: Line) -> None:
     assert third.conversation_id == second.conversation_id
 
 
+@pytest.mark.parametrize("forged_first", [True, False])
+async def test_what_a_channel_does_not_vouch_for_joins_nothing(
+    line: Line, forged_first: bool
+) -> None:
+    """Whatever the connector says of the number, the channel's own setting decides."""
+    sms = await other_channel(line)
+    forged = line.arrival(CUSTOMER, channel_id=sms, may_join=False, aliases=(PHONE,))
+    real = line.arrival(WA_ID, aliases=(PHONE,))
+    both = (forged, real) if forged_first else (real, forged)
+    first, second = await line.accept(*both)
+    assert first.conversation_id != second.conversation_id
+    [proof] = await line.rows(aliases.c.verified_at.isnot(None), table=aliases)
+    [honest] = await line.rows(addresses.c.external_id == WA_ID, table=addresses)
+    assert proof["customer_id"] == honest["customer_id"]
+
+
 async def test_a_known_address_stays_where_it_is(line: Line) -> None:
     """Joining is for a new address only: a thread is never pulled away under an agent."""
     sms = await other_channel(line)
