@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import sqlite3
 from collections import Counter
@@ -14,6 +15,7 @@ from tests.faults.processes import Process
 
 KILLS = 5
 ENOUGH = 500
+STRIDE = int(os.environ.get("ONETHREAD_FAULT_STRIDE", "4"))
 
 
 @pytest.mark.slow
@@ -45,3 +47,13 @@ async def test_a_killed_store_keeps_what_it_acknowledged(tmp_path: Path) -> None
         assert acknowledged <= halves.keys(), "an acknowledged write is lost"
         assert not [name for name in halves if name.endswith(("0", "3", "6", "9"))]
     click.echo(f"\n{KILLS} kills, {len(acknowledged)} acknowledged writes kept")
+
+
+@pytest.mark.slow
+async def test_a_kill_between_statements_of_the_first_start_spoils_nothing(tmp_path: Path) -> None:
+    arguments = ["-m", "tests.faults.cut_migration", str(tmp_path), str(STRIDE)]
+    cutter = Process("cutter", tmp_path, arguments)
+    assert await cutter.ended(100) == 0, cutter.err.read_text()
+    cuts = int(cutter.out.read_text())
+    click.echo(f"\n{cuts} cuts of the migration")
+    assert cuts > 40 / STRIDE
