@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from connectors.sandbox import twilio, whatsapp
 from hub.clock import Clock
-from hub.store.schema import conversations, messages, runs
+from hub.store.schema import conversations, messages, runs, timers
 from tests.faults.scene import Scene, playing
 from tests.flows import bench
 
@@ -217,6 +217,11 @@ async def test_an_answer_in_time_turns_the_timer_off(tmp_path: Path) -> None:
         await scene.house.writes("wa", "here")
         await scene.quiet()
         assert (await thread(scene))[-1] == ("out", "In time: here")
+
+        def left(conn: sa.Connection) -> int:
+            return int(conn.execute(sa.select(sa.func.count()).select_from(timers)).scalar_one())
+
+        assert await scene.house.hub.store.read(left) == 0
         await scene.pass_time(7200)
         assert (await thread(scene))[-1] == ("out", "In time: here")
 
