@@ -8,7 +8,7 @@ from hub.bus import Bus
 from hub.channels import Channel, Channels
 from hub.clock import Clock, Micros, new_id
 from hub.connector import Hook
-from hub.errors import StoreUnavailable
+from hub.errors import HookRejected, StoreUnavailable
 from hub.message import Inbound, Receipt
 from hub.signal import Parsed, Signal, Typing, Unreadable
 from hub.store import Store
@@ -56,6 +56,8 @@ class Intake:
         one item that the store refuses. Raises StoreUnavailable: the provider must redeliver.
         """
         hook_id = new_id()
+        if raw is not None:
+            parsed = self._disown(channel, parsed, raw)
         try:
             return await self._accept(channel, parsed, hook_id, raw, dead)
         except StoreUnavailable:
@@ -68,6 +70,20 @@ class Intake:
         for one in parsed:
             accepted.add(await self._accept_alone(channel, one, hook_id))
         return accepted
+
+    def _disown(self, channel: Channel, parsed: list[Parsed], raw: Hook) -> list[Parsed]:
+        """A hook may carry items of other channels of the same app: those whose own check it
+        passes too. An item of a channel with another secret is not genuine here."""
+        strange: dict[str, bool] = {channel.account: False}
+        kept: list[Parsed] = []
+        for one in parsed:
+            if one.account not in strange:
+                target = self._channels.by_account.get((channel.kind, one.account))
+                strange[one.account] = target is not None and not _passes(target, raw)
+            if strange[one.account]:
+                one = Unreadable(one.account, f"not signed for the account {one.account}")
+            kept.append(one)
+        return kept
 
     async def _accept_alone(self, channel: Channel, one: Parsed, hook_id: bytes) -> Accepted:
         """One item of a hook that could not be stored whole."""
@@ -135,6 +151,14 @@ class Intake:
         elif isinstance(one, Signal):
             item.signals.append((target.id, one))
         return True
+
+
+def _passes(channel: Channel, raw: Hook) -> bool:
+    try:
+        channel.connector.check(raw)
+    except HookRejected:
+        return False
+    return True
 
 
 def _arrival(channel: Channel, inbound: Inbound, at: Micros) -> Arrival:

@@ -259,7 +259,7 @@ UPDATE_THREAD = (
 SEEN = (
     addresses.update()
     .where(addresses.c.id == sa.bindparam("row_id"))
-    .values(last_seen_at=sa.bindparam("seen"))
+    .values(last_seen_at=sa.bindparam("seen"), blocked_at=None)
 )
 
 
@@ -290,5 +290,6 @@ class _Writes:
             if rows:
                 execute_many(conn, statement, rows)
         if self.seen:
-            seen = [{"row_id": id, "seen": at} for id, at in self.seen.items()]
+            # In the order of ids, as every other unit locks addresses.
+            seen = [{"row_id": id, "seen": at} for id, at in sorted(self.seen.items())]
             execute_many(conn, SEEN, seen)

@@ -78,10 +78,12 @@ def resolve(
     """Find or create the person of every arrival, by (channel, sender or group)."""
     people = _find_addresses(conn, arrivals)
     unknown = [a for a in arrivals if (a.channel_id, _external_id(a.inbound)) not in people]
-    if not unknown:
-        return people
-    proven = _find_proven(conn, unknown)
     rows = _NewRows()
+    for arrival in arrivals:
+        if person := people.get((arrival.channel_id, _external_id(arrival.inbound))):
+            # A further id of someone known, such as a user name's beside her number.
+            rows.add_ids(person, arrival, _new_ids(arrival, people), people, at)
+    proven = _find_proven(conn, unknown) if unknown else {}
     for arrival in unknown:
         key = (arrival.channel_id, _external_id(arrival.inbound))
         if key not in people:
@@ -93,6 +95,14 @@ def resolve(
             rows.add_address(person, arrival, people, proven, at)
     rows.insert(conn)
     return people
+
+
+def _new_ids(arrival: "Arrival", people: dict[AddressKey, Person]) -> list[str]:
+    """The other ids seen with the sender that nobody has yet."""
+    if arrival.inbound.group:
+        return []
+    also = dict.fromkeys(arrival.inbound.also)
+    return [i for i in also if i and (arrival.channel_id, i) not in people]
 
 
 def _external_id(inbound: Inbound) -> str:
@@ -206,30 +216,9 @@ class _NewRows:
         """Add the sender's address, and one for each other id seen with it, so that she is
         known by either."""
         inbound = arrival.inbound
-        ids = [_external_id(inbound)]
-        if not inbound.group:
-            ids += [i for i in inbound.also if (arrival.channel_id, i) not in people]
-        for external_id in ids:
-            person = Person(
-                new_id(),
-                owner.customer_id,
-                owner.conversation_id,
-                owner.is_group,
-                owner.new_conversation,
-            )
-            people[arrival.channel_id, external_id] = person
-            self.addresses.append(
-                {
-                    "id": person.address_id,
-                    "channel_id": arrival.channel_id,
-                    "external_id": external_id,
-                    "customer_id": owner.customer_id,
-                    "conversation_id": owner.conversation_id,
-                    "profile": _profile(inbound),
-                    "last_seen_at": at,
-                    "created_at": at,
-                }
-            )
+        main = _external_id(inbound)
+        ids = [main, *(i for i in _new_ids(arrival, people) if i != main)]
+        self.add_ids(owner, arrival, ids, people, at)
         if inbound.group:
             return
         for alias in inbound.aliases:
@@ -247,11 +236,42 @@ class _NewRows:
                 }
             )
 
+    def add_ids(
+        self,
+        owner: Person,
+        arrival: "Arrival",
+        ids: list[str],
+        people: dict[AddressKey, Person],
+        at: Micros,
+    ) -> None:
+        for external_id in ids:
+            person = Person(
+                new_id(),
+                owner.customer_id,
+                owner.conversation_id,
+                owner.is_group,
+                owner.new_conversation,
+            )
+            people[arrival.channel_id, external_id] = person
+            self.addresses.append(
+                {
+                    "id": person.address_id,
+                    "channel_id": arrival.channel_id,
+                    "external_id": external_id,
+                    "customer_id": owner.customer_id,
+                    "conversation_id": owner.conversation_id,
+                    "profile": _profile(arrival.inbound),
+                    "last_seen_at": at,
+                    "created_at": at,
+                }
+            )
+
     def insert(self, conn: sa.Connection) -> None:
         if self.customers:
             execute_many(conn, INSERT_CUSTOMERS, self.customers)
             execute_many(conn, INSERT_CONVERSATIONS, self.conversations)
-        execute_many(conn, INSERT_ADDRESSES, self.addresses)
+        if self.addresses:
+            execute_many(conn, INSERT_ADDRESSES, self.addresses)
         if self.names:
             execute_many(conn, NAME_CUSTOMERS, self.names)
         if self.aliases:
