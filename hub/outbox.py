@@ -11,7 +11,7 @@ from hub.bus import Bus
 from hub.channels import Channel, Channels
 from hub.clock import SECOND, Clock, Micros
 from hub.connector import Reconciles
-from hub.errors import LeaseLost, NotReached, OutcomeUnknown, SendFailed
+from hub.errors import LeaseLost, NotReached, OutcomeUnknown, SendFailed, StoreUnavailable
 from hub.message import Address, Outbound, Sent
 from hub.outreach.gate import make_gate
 from hub.rate import Rates, retry_delay
@@ -86,10 +86,6 @@ class Outbox:
                 resend = await self._reconcile(claimed)
                 claimed = None
                 continue
-            wait = self._pace(claimed)
-            if wait is not None:
-                await self._store.write(abandon, address_id, claimed.token, claimed.row["id"], wait)
-                return wait
             settled = await self._send(claimed)
             if settled is None:
                 return None
@@ -116,22 +112,18 @@ class Outbox:
             lease=round(limits.lease * SECOND),
             unknown_for=round((limits.lease + limits.send_timeout + limits.reconcile_for) * SECOND),
             gate=self._gate,
+            pace=self._rates.wait,
             paused=self.paused(),
             resend=resend,
         )
-
-    def _pace(self, attempt: Attempt) -> Micros | None:
-        """When the channel's rate allows this send, if that is not now."""
-        seconds = self._rates.wait(attempt.row["channel_id"], attempt.row["recipient"])
-        return self._clock.now() + round(seconds * SECOND) if seconds > 0 else None
 
     async def _send(self, attempt: Attempt) -> Settled | None:
         channel = self._channels.by_id.get(attempt.row["channel_id"])
         outcome: Sent | SendFailed
         if channel is None:
             outcome = NotReached("the settings have no such channel now")
-        elif time.time_ns() // 1000 >= attempt.until:
-            # The lease ended before the call could begin: if nobody holds it, it waits again.
+        elif time.time_ns() // 1000 + round(self._limits.send_timeout * SECOND) >= attempt.until:
+            # The lease could end within the call: if nobody holds it, the row waits again.
             await self.give_up(attempt)
             return None
         else:
@@ -168,11 +160,23 @@ class Outbox:
             row["address_id"], attempt.token, row["id"], outcome, self._clock.now(), retry_at
         )
         try:
-            settled = await self._store.each(settle, item)
+            settled = await self._keep(item)
         except LeaseLost:
             return None
         self._bus.poke("change")
         return settled if isinstance(settled, Settled) else None
+
+    async def _keep(self, item: Settlement) -> Settled | LeaseLost:
+        """Record an outcome. While the store is away it is tried again: what is known of a send
+        must not become unknown, as long as nobody else can have taken the row over."""
+        end = time.monotonic() + self._limits.lease + self._limits.reconcile_for
+        while True:
+            try:
+                return await self._store.each(settle, item)
+            except StoreUnavailable:
+                if self.is_stopped or time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.5)
 
     def _retry_at(self, attempt: Attempt, outcome: Sent | SendFailed) -> Micros | None:
         row, now = attempt.row, self._clock.now()
@@ -196,7 +200,8 @@ class Outbox:
                 found = await channel.connector.look_up(
                     outbound_of(channel, attempt), row["sending_at"] or row["created_at"]
                 )
-            except SendFailed as error:
+            except Exception as error:
+                # A SendFailed, or the connector's own mistake: either way nothing was learnt.
                 log.warning("look-up failed", channel=channel.name, error=type(error).__name__)
         if found is not None:
             self.counts.reconciled += 1

@@ -8,6 +8,7 @@ from hub.channels import Channels
 
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
+MOST_KEYS = 100_000
 
 
 class Cell:
@@ -21,29 +22,25 @@ class Cell:
         self._allowance = self._interval * max(burst - 1, 0)
         self._times: dict[str, float] = {}
 
-    def wait(self, key: str, now: float) -> float:
-        """Seconds until `key` may go; 0 means now, and it is counted."""
+    def reserve(self, key: str, now: float) -> float:
+        """Take the next place of `key`: when it is, at the earliest now."""
         due = max(self._times.get(key, now), now)
-        early = due - now - self._allowance
-        if early > 0:
-            return early
         self._times[key] = due + self._interval
-        if len(self._times) > 100_000:
+        if len(self._times) > MOST_KEYS:
             self._times = {k: t for k, t in self._times.items() if t > now}
-        return 0.0
-
-    def refund(self, key: str) -> None:
-        """Take back one event that was counted and did not happen."""
-        if key in self._times:
-            self._times[key] -= self._interval
+        return max(due - self._allowance, now)
 
 
 class Rates:
-    """The send rates of every channel, and to each customer where a platform limits that."""
+    """The send rates of every channel, and to each customer where a platform limits that.
+
+    Who must wait keeps a place, so that each wakes once and not all for every place.
+    """
 
     def __init__(self, channels: Channels) -> None:
         self._channels: dict[bytes, Cell] = {}
         self._pairs: dict[bytes, Cell] = {}
+        self._places: dict[tuple[bytes, str], float] = {}
         for channel in channels.all:
             rate = channel.settings.rate
             rate = channel.limits.rate if rate is None else rate
@@ -54,17 +51,30 @@ class Rates:
                 self._pairs[channel.id] = Cell(count, seconds, burst)
 
     def wait(self, channel_id: bytes, recipient: str) -> float:
-        """Seconds until this send conforms; 0 means now, and it is counted."""
-        now = time.monotonic()
-        whole = self._channels.get(channel_id)
-        if whole is not None and (seconds := whole.wait("", now)) > 0:
-            return seconds
-        pair = self._pairs.get(channel_id)
-        if pair is not None and (seconds := pair.wait(recipient, now)) > 0:
-            if whole is not None:
-                whole.refund("")
-            return seconds
-        return 0.0
+        """Seconds until this send conforms; 0 means now, and its place is taken."""
+        now, key = time.monotonic(), (channel_id, recipient)
+        place = self._places.get(key)
+        if place is None:
+            place = self._reserve(channel_id, recipient, now)
+            if place > now:
+                self._places[key] = place
+                self._forget(now)
+        elif place <= now:
+            del self._places[key]
+        return max(place - now, 0.0)
+
+    def _reserve(self, channel_id: bytes, recipient: str, now: float) -> float:
+        place = now
+        if whole := self._channels.get(channel_id):
+            place = max(place, whole.reserve("", now))
+        if pair := self._pairs.get(channel_id):
+            place = max(place, pair.reserve(recipient, now))
+        return place
+
+    def _forget(self, now: float) -> None:
+        """Places nobody came for: their messages were cancelled."""
+        if len(self._places) > MOST_KEYS:
+            self._places = {k: t for k, t in self._places.items() if t > now - 60}
 
 
 def retry_delay(attempt: int, wish: float | None, jitter: Callable[[], float]) -> float:

@@ -6,6 +6,7 @@ setting's full name; no error text ever holds a value.
 """
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -22,6 +23,8 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -147,6 +150,13 @@ class LimitSettings(Section):
     raw_hooks_days: Count = 14
     changes_days: Count = 7
     shutdown: Seconds = 8.0
+
+    @field_validator("send_timeout")
+    @classmethod
+    def _check_send_timeout(cls, seconds: float, info: ValidationInfo) -> float:
+        if seconds >= info.data.get("lease", math.inf):
+            raise ValueError("should be less than limits.lease, which must outlast a send")
+        return seconds
 
 
 class Settings(BaseSettings):

@@ -34,7 +34,7 @@ ACCOUNT_SID = "AC" + "0" * 32
 WA_SECRET, WA_TOKEN, WA_VERIFY = "wa-app-secret", "wa-access-token", "wa-verify-token"
 AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
 CUSTOMER = "+8801711000001"
-FAST = {"lease": 2.0, "reconcile_for": 0.5, "send_timeout": 1.0, "poll": 0.2}
+FAST = {"lease": 4.0, "reconcile_for": 0.5, "send_timeout": 3.0, "poll": 0.2}
 
 
 @dataclass

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from hub.clock import Micros
 from hub.message import Receipt
 from hub.store.bulk import Lookup, execute_many
-from hub.store.schema import changes, messages, receipts
+from hub.store.schema import addresses, changes, messages, receipts
 from hub.store.sql import insert_new
 from hub.store.state import advance
 
@@ -127,6 +127,7 @@ def apply_receipts(
     write_rows(conn, changed.values())
     for message in changed.values():
         if message["state"] == "failed":
+            learn(conn, message["address_id"], message["error_class"], heard[0][2])
             moved += cancel_later_parts(conn, message, heard[0][2])
     if moved:
         execute_many(conn, INSERT_CHANGES, moved)
@@ -169,6 +170,18 @@ def correlated(correlation_id: str) -> bytes | None:
         return bytes.fromhex(correlation_id)
     except ValueError:
         return None
+
+
+def learn(conn: sa.Connection, address_id: bytes, error_class: str | None, at: Micros) -> None:
+    """A provider's final word on an address holds for what comes after: until she writes again,
+    or opts in."""
+    if error_class == "blocked":
+        values: Row = {"blocked_at": at}
+    elif error_class == "opted_out":
+        values = {"opted_out_at": at, "opt_out_scope": "all"}
+    else:
+        return
+    conn.execute(addresses.update().where(addresses.c.id == address_id).values(values))
 
 
 def settle_row(message: Row, state: str, receipt: Receipt) -> None:

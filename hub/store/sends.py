@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.clock import Micros
+from hub.clock import SECOND, Micros
 from hub.errors import Expired, SendFailed
 from hub.store.bulk import Lookup, execute_many
 from hub.store.receipts import INSERT_CHANGES, cancel_later_parts
@@ -20,6 +20,9 @@ from hub.store.sql import lease_now
 Row = dict[str, Any]
 Gate = Callable[[Row, Micros], SendFailed | None]
 """Whether a row (with its address's and conversation's facts) may be sent now."""
+
+Pace = Callable[[bytes, str], float]
+"""Seconds until the channel's rate lets this recipient be sent to; 0 takes the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class SendClaim:
     lease: Micros
     unknown_for: Micros
     gate: Gate
+    pace: Pace = lambda _channel_id, _recipient: 0.0
     paused: frozenset[bytes] = frozenset()
     resend: bytes | None = None
 
@@ -94,6 +98,8 @@ def _heads(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
         .where(messages.c.address_id.in_(keys), messages.c.lane.isnot(None))
         .subquery()
     )
+    # Asked again outside: where another transaction held the row meanwhile, PostgreSQL looks
+    # anew at the outer conditions alone.
     return (
         sa.select(
             messages.c.id,
@@ -121,6 +127,7 @@ def _heads(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
         )
         .join(ranked, sa.and_(messages.c.id == ranked.c.id, ranked.c.place == 1))
         .join(conversations, conversations.c.id == messages.c.conversation_id)
+        .where(messages.c.lane.isnot(None))
         .with_for_update(of=messages)
     )
 
@@ -239,6 +246,8 @@ class _Step:
             return self._fail(row, at, Expired("not sent in time"))
         if refusal := item.gate(row, at):
             return self._fail(row, at, refusal)
+        if (seconds := item.pace(row["channel_id"], row["recipient"])) > 0:
+            return Wait(at + max(round(seconds * SECOND), 1))
         self.sending.append({"row_id": row["id"], "at": at})
         row["attempt"] += 1
         return self._take(item, row, now)
@@ -301,13 +310,6 @@ def note_changes(
         rows += cancel_later_parts(conn, row, at)
     if rows:
         execute_many(conn, INSERT_CHANGES, rows)
-
-
-def renew(conn: sa.Connection, address_id: bytes, token: int, lease: Micros) -> bool:
-    """Prolong a delivery lease. False when it is lost."""
-    until = lease_now(conn) + lease
-    held = (addresses.c.id == address_id, addresses.c.lease_token == token)
-    return conn.execute(addresses.update().where(*held).values(lease_until=until)).rowcount == 1
 
 
 def abandon(

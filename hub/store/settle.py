@@ -10,6 +10,7 @@ from hub.clock import Micros
 from hub.errors import EarlierPartFailed, LeaseLost, OutcomeUnknown, SendFailed
 from hub.message import Sent
 from hub.store.bulk import Lookup, execute_many
+from hub.store.receipts import learn
 from hub.store.schema import addresses, channels, messages, receipts
 from hub.store.sends import MOVE, moved, note_changes
 from hub.store.state import advance
@@ -127,6 +128,8 @@ def _write(conn: sa.Connection, kept: list[Settlement], rows: dict[bytes, Row]) 
         execute_many(conn, MOVE, writes.moves)
     execute_many(conn, GIVE_BACK, [{"row_id": item.address_id} for item in kept])
     note_changes(conn, writes.changed, writes.failed)
+    for address_id, error_class, at in writes.learnt:
+        learn(conn, address_id, error_class, at)
     _pause(conn, kept, rows)
 
 
@@ -174,6 +177,7 @@ class _Writes:
         self.moves: list[Row] = []
         self.changed: list[tuple[Row, Micros]] = []
         self.failed: list[tuple[Row, Micros]] = []
+        self.learnt: list[tuple[bytes, str, Micros]] = []
 
     def add(self, item: Settlement, row: Row, early: Sequence[Row]) -> None:
         outcome = item.outcome
@@ -182,7 +186,8 @@ class _Writes:
         elif row["state"] not in ("sending", "unknown"):
             return  # a receipt has settled it meanwhile: what it says outranks our doubt
         elif isinstance(outcome, OutcomeUnknown):
-            unknowns = row["unknowns"] + 1
+            # One that lost its lease meanwhile was counted by whoever found it.
+            unknowns = row["unknowns"] + (row["state"] == "sending")
             if unknowns > 1:
                 self._move(item, row, moved(row, "failed", error=outcome, unknowns=unknowns))
                 self.failed.append((row, item.at))
@@ -198,6 +203,7 @@ class _Writes:
         else:
             self._move(item, row, moved(row, "failed", error=outcome))
             self.failed.append((row, item.at))
+            self.learnt.append((item.address_id, outcome.error_class, item.at))
 
     def _sent(self, item: Settlement, row: Row, sent: Sent, early: Sequence[Row]) -> None:
         state: Any = advance(row["state"], "sent") or row["state"]
