@@ -181,7 +181,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         desk = Desk(store, bus, clock, channels, limits)
         outbox = Outbox(store, bus, clock, channels, limits)
         answerer = Answerer(store, clock, channels, dialogs, settings)
-        fetching = Fetching(store, bus, clock, channels, fetcher)
+        fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon)
         worker = Worker(store, bus, clock, answerer, outbox, fetching, limits)
         state = State(
             settings=settings,

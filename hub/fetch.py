@@ -22,20 +22,27 @@ from hub.store.rows import Row
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS = 8
 AT_ONCE = 4
 GIVEN_UP_AFTER = 300  # seconds after which a fetch that was begun and not settled is due again
 
 
 class Fetching:
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, channels: Channels, fetcher: MediaFetcher
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        channels: Channels,
+        fetcher: MediaFetcher,
+        horizon: float,
     ) -> None:
+        """`horizon`: seconds after which a fetch that keeps failing is given up."""
         self._store = store
         self._bus = bus
         self._clock = clock
         self._channels = channels
         self._fetcher = fetcher
+        self._horizon = round(horizon * SECOND)
         self._poked = Signal(bus, "media")
 
     async def run(self) -> None:
@@ -56,6 +63,15 @@ class Fetching:
         return len(rows)
 
     async def _fetch(self, row: Row) -> None:
+        try:
+            await self._fetch_and_settle(row)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # One that cannot even be tried must not stop the others; it is due again by itself.
+            log.error("attachment not fetched", media=row["id"].hex(), error=type(error).__name__)
+
+    async def _fetch_and_settle(self, row: Row) -> None:
         attachment = Media.model_validate(row["media"])
         attempt = row["attempt"] + 1
         try:
@@ -64,9 +80,10 @@ class Fetching:
             refused = attachment.model_copy(update={"state": "refused", "error": str(error)})
             await self._settle(row, refused, reason=str(error))
         except (SendFailed, OSError) as error:
-            if attempt < ATTEMPTS and not (isinstance(error, SendFailed) and error.final):
-                delay = retry_delay(attempt, getattr(error, "retry_in", None), random.random)
-                again = self._clock.now() + round(delay * SECOND)
+            delay = retry_delay(attempt, getattr(error, "retry_in", None), random.random)
+            again = self._clock.now() + round(delay * SECOND)
+            is_final = isinstance(error, SendFailed) and error.final
+            if again < row["created_at"] + self._horizon and not is_final:
                 await self._settle(row, attachment, due_at=again)
                 return
             reason = f"not fetched after {attempt} attempts: {type(error).__name__}"

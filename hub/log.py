@@ -64,8 +64,8 @@ _secrets = _Secrets()
 
 
 def register_secrets(*values: str) -> None:
-    """From now on these values never appear in a log line. Values under six characters are
-    left out: cutting them would blank ordinary words."""
+    """From now on these values never appear in a log line. Values under eight characters
+    are left out: cutting them would blank ordinary words."""
     _secrets.add(values)
 
 

@@ -169,6 +169,8 @@ class Answerer:
         for _ in range(MAX_RESTARTS):
             journal = {entry[0]: Entry.from_json(entry) for entry in entries}
             turn = await replay(dialog, journal, event, self._act(scene.work, run), context)
+            # Its calls may have taken long: what follows is said now.
+            scene.at = scene.ending.at = self._clock.now()
             scene.ending.runs.append(run)
             run.entries = [entry.to_json() for entry in turn.entries]
             if not isinstance(turn.outcome, Restarted):

@@ -31,11 +31,19 @@ def execute_many(conn: sa.Connection, statement: UpdateBase, rows: Sequence[Row]
     if found is None:
         found = _writes[key] = _compile_write(conn, statement, key[2])
     text, arrange = found
+    values = [arrange(row) for row in rows]
     cursor = conn.connection.cursor()
     try:
-        cursor.executemany(text, [arrange(row) for row in rows])
+        _announce(conn, cursor, text, values, many=True)
+        cursor.executemany(text, values)
     finally:
         cursor.close()
+
+
+def _announce(conn: sa.Connection, cursor: Any, text: str, values: Any, *, many: bool) -> None:
+    """Whoever listens to SQLAlchemy's statements (traces, tests of query plans) hears these."""
+    for listener in conn.dispatch.before_cursor_execute:
+        listener(conn, cursor, text, values, None, many)
 
 
 def _compile_write(
@@ -63,7 +71,7 @@ def _compile_write(
                 values.append(orjson.dumps(row[name]).decode())
             else:
                 values.append(row[name])
-        return values
+        return tuple(values)
 
     return str(compiled), arrange
 
@@ -106,9 +114,11 @@ class Lookup:
         values = {**constants, **params}
         for place in range(size):
             values[f"key_{place}"] = keys[place] if place < len(keys) else keys[-1]
+        given = tuple(values[name] for name in order)
         cursor = conn.connection.cursor()
         try:
-            cursor.execute(text, [values[name] for name in order])
+            _announce(conn, cursor, text, given, many=False)
+            cursor.execute(text, given)
             rows = cursor.fetchall()
         finally:
             cursor.close()

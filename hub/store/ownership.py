@@ -96,6 +96,30 @@ def silence_bot(conn: sa.Connection, conversation_id: bytes, at: Micros) -> None
         conn.execute(changes.insert(), rows)
 
 
+def keep_bot_rows(conn: sa.Connection, conversation_id: bytes, epoch: int) -> None:
+    """What the bot still has to say is said under the new epoch too: nobody took over from it."""
+    conn.execute(
+        messages.update()
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.author_kind == "bot",
+            messages.c.lane.isnot(None),
+        )
+        .values(owner_epoch=epoch)
+    )
+
+
+def end_run(conn: sa.Connection, row: Row, reason: str, at: Micros) -> None:
+    """End the conversation's run, whether it waits or is parked, with its timers."""
+    if row["run_id"] is not None:
+        conn.execute(
+            runs.update()
+            .where(runs.c.id == row["run_id"], runs.c.state.in_(("waiting", "running", "parked")))
+            .values(state="cancelled", reason=reason, updated_at=at)
+        )
+        conn.execute(timers.delete().where(timers.c.run_id == row["run_id"]))
+
+
 def give_back(conn: sa.Connection, conversation_id: bytes, *, resume: bool, at: Micros) -> bool:
     """Give the conversation back to the bot. With `resume` a parked run asks its question again,
     else it ends. True when the bot has something to do. Raises KeyError."""
@@ -118,10 +142,12 @@ def give_back(conn: sa.Connection, conversation_id: bytes, *, resume: bool, at: 
             run_id=row["run_id"] if again else None,
         )
     )
-    if run is not None:
-        state = {"state": "waiting"} if again else {"state": "cancelled", "reason": "given back"}
-        conn.execute(runs.update().where(runs.c.id == run.id).values(**state, updated_at=at))
-    if run is not None and again:
+    keep_bot_rows(conn, conversation_id, row["owner_epoch"] + 1)
+    if not again:
+        end_run(conn, row, "given back", at)
+    elif run is not None:
+        waiting = runs.update().where(runs.c.id == run.id).values(state="waiting", updated_at=at)
+        conn.execute(waiting)
         # Calls of a turn that the take-over cut off belong to an answer that is gone.
         conn.execute(journal.delete().where(journal.c.run_id == run.id, journal.c.step >= run.step))
         conn.execute(

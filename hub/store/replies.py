@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
-from hub.store.ownership import lock, park
+from hub.store.ownership import end_run, keep_bot_rows, lock, park
 from hub.store.schema import (
     addresses,
     cases,
@@ -168,14 +168,17 @@ def update(conn: sa.Connection, conversation_id: bytes, values: Row, at: Micros)
             .where(cases.c.id == row["case_id"], cases.c.resolved_at.is_(None))
             .values(resolved_at=at)
         )
-        values |= {
-            "owner_kind": "bot",
-            "owner_id": None,
-            "owner_name": None,
-            "owner_epoch": row["owner_epoch"] + 1,
-            "run_id": None,
-            "unread": 0,
-        }
+        values |= {"run_id": None, "unread": 0}
+        end_run(conn, row, "resolved", at)
+        if row["owner_kind"] != "bot":
+            epoch = row["owner_epoch"] + 1
+            keep_bot_rows(conn, conversation_id, epoch)
+            values |= {
+                "owner_kind": "bot",
+                "owner_id": None,
+                "owner_name": None,
+                "owner_epoch": epoch,
+            }
     elif status != "resolved" and row["status"] == "resolved":
         values["case_id"] = _open_case(conn, conversation_id, at)
     conn.execute(conversations.update().where(conversations.c.id == conversation_id).values(values))

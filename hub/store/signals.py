@@ -17,10 +17,10 @@ from hub.signal import (
     Typing,
     Unsend,
 )
-from hub.store.ownership import park
+from hub.store.ownership import lock, park
 from hub.store.receipts import correlated
 from hub.store.rows import content_of
-from hub.store.schema import addresses, aliases, changes, conversations, messages
+from hub.store.schema import addresses, aliases, changes, conversations, dead_letters, messages
 from hub.store.sql import insert_new
 
 Row = dict[str, Any]
@@ -96,6 +96,18 @@ def _opt_out(conn: sa.Connection, channel_id: bytes, signal: OptOut, at: Micros)
     ).first()
     if row:
         conn.execute(changes.insert().values(conversation_id=row[0], kind="customer", at=at))
+    else:
+        # Nobody to note it on: kept for whoever looks, since a wish not to be written to counts.
+        conn.execute(
+            dead_letters.insert().values(
+                id=new_id(),
+                kind="signal",
+                reference=channel_id,
+                reason="an opt-out or opt-in of someone who never wrote",
+                raw={"sender": signal.sender, "on": signal.on, "scope": signal.scope},
+                created_at=at,
+            )
+        )
 
 
 def _read(conn: sa.Connection, channel_id: bytes, signal: ReadByCustomer, at: Micros) -> None:
@@ -195,7 +207,8 @@ def _echo(conn: sa.Connection, channel_id: bytes, signal: Echo, at: Micros) -> N
     if address is None:
         return
     address_id, conversation_id = address
-    park(conn, conversation_id, owner_kind="agent", owner_id=None, owner_name=None, at=at)
+    if lock(conn, conversation_id)["owner_kind"] != "agent":
+        park(conn, conversation_id, owner_kind="agent", owner_id=None, owner_name=None, at=at)
     seq = conn.execute(
         conversations.update()
         .where(conversations.c.id == conversation_id)

@@ -138,7 +138,7 @@ class SqliteStore:
 
         try:
             return await self._loop.run_in_executor(self._readers, run)
-        except sa.exc.OperationalError as error:
+        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
             raise _explain(error) from error
 
     async def close(self) -> None:
@@ -220,7 +220,7 @@ def _run_batch(conn: sa.Connection, waiting: list[_Waiting]) -> list[tuple[_Wait
 
 def _explain(error: Exception) -> Exception:
     """StoreUnavailable where the database itself cannot work now; any other error as it is."""
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
     if code is None or code & 0xFF not in CANNOT_WORK:
         return error
     unavailable = StoreUnavailable(f"SQLite error {code}")

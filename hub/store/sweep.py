@@ -10,6 +10,7 @@ from hub.store.schema import (
     addresses,
     changes,
     conversations,
+    dead_letters,
     hooks,
     idempotency,
     messages,
@@ -70,19 +71,6 @@ def pending(conn: sa.Connection, at: Micros, paused: frozenset[bytes], most: int
     )
     turns = {*conn.execute(unhandled).scalars(), *conn.execute(due).scalars()}
     return Pending(list(turns), list(conn.execute(sends).scalars()))
-
-
-def next_due(conn: sa.Connection, at: Micros) -> Micros | None:
-    """When the next timer or outbox row after `at` is due."""
-    times = [
-        conn.execute(sa.select(sa.func.min(timers.c.due_at)).where(timers.c.due_at > at)).scalar(),
-        conn.execute(
-            sa.select(sa.func.min(messages.c.due_at)).where(
-                messages.c.lane.isnot(None), messages.c.due_at > at
-            )
-        ).scalar(),
-    ]
-    return min((time for time in times if time is not None), default=None)
 
 
 def wake_snoozed(conn: sa.Connection, at: Micros) -> int:
@@ -149,6 +137,12 @@ def throw_away(
         (changes, changes.c.at, changes_days * DAY),
     ):
         gone += _throw_away_oldest(conn, table, column, at - age, most)
+    # A dead letter stays until someone resolves it; what a customer wrote in it does not.
+    conn.execute(
+        dead_letters.update()
+        .where(dead_letters.c.created_at < at - hooks_days * DAY, dead_letters.c.raw.isnot(None))
+        .values(raw=None)
+    )
     repeated = idempotency.delete().where(idempotency.c.created_at < at - 2 * DAY)
     gone += conn.execute(repeated).rowcount
     gone += conn.execute(visitors.delete().where(visitors.c.expires_at < at - 30 * DAY)).rowcount

@@ -56,12 +56,14 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
     base = demo.sandboxes.get(request.match_info["kind"])
     if base is None:
         raise web.HTTPNotFound
-    query = request.rel_url.raw_query_string
-    url = f"{base}/_sandbox/{request.match_info['path']}" + (f"?{query}" if query else "")
+    steps = request.match_info["path"].split("/")
+    if ".." in steps or "." in steps:
+        raise web.HTTPNotFound
+    url = (URL(base) / "_sandbox").joinpath(*steps).with_query(request.rel_url.query)
     try:
         async with demo.session.request(
             request.method,
-            URL(url, encoded=False),
+            url,
             data=await request.read() or None,
             headers={"Content-Type": request.content_type},
             timeout=PHONE_WAIT,
