@@ -112,8 +112,6 @@ ROWS = [
         (300,), (1,), "failed", "no_such_recipient", phone={"fails_with": 30005}),
     Row("window closed by the provider", "wa", (fault("status", status=400, code=131047),),
         "failed", "window_closed", (300,), (1,), "failed", "window_closed", shown=0),
-    Row("opted out at the provider", "sms", (fault("status", status=400, code=21610),),
-        "failed", "opted_out", (300,), (1,), "failed", "opted_out", shown=0),
 ]  # fmt: skip
 
 

@@ -134,6 +134,25 @@ async def test_nothing_that_waited_goes_out_after_an_opt_out(tmp_path: Path) -> 
         assert (await scene.state("echo back again"))[0] == "delivered"
 
 
+async def test_an_opt_out_that_only_the_provider_knew(tmp_path: Path) -> None:
+    """One call tells it; from then on none is made, until she opts in."""
+    async with playing(tmp_path, "sms") as scene:
+        scene.fault("status", status=400, code=21610)
+        await scene.house.writes("sms", "first")
+        await scene.reaches("echo first", "failed", "opted_out")
+        await scene.house.writes("sms", "second")
+        await scene.quiet()
+        status, problem = await scene.reply("please?")
+        assert (status, problem["code"]) == (409, "opted_out")
+        assert len(scene.calls("echo first")) == 1
+        assert not scene.calls("echo second")
+        await scene.assert_others_unharmed("meanwhile")
+        await scene.house.writes("sms", "START")
+        await scene.house.writes("sms", "back again")
+        await scene.quiet()
+        assert (await scene.state("echo back again"))[0] == "delivered"
+
+
 def parts_of(text_length: int) -> str:
     return "\n\n".join(f"paragraph {n} " + "x" * 1500 for n in range(text_length))
 

@@ -49,6 +49,7 @@ class Life:
     attempt_accepted: bool = False
     calls: int = 0
     unsure: int = 0
+    in_doubt: bool = False
     accepted: list[str] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
     taken_over: bool = False
@@ -56,6 +57,7 @@ class Life:
 
     async def step(self) -> None:
         weights = {"begin": 6, "answer": 4, "wait": 4, "receipt": 1.5, "crash": 0.7, "agent": 0.4}
+        weights["lapse"] = 0.7
         [deed] = self.chance.choices(list(weights), list(weights.values()))
         self.story.append(deed)
         before = await self.state()
@@ -74,6 +76,8 @@ class Life:
         if self.attempt is not None:
             return
         claimed = await self.line.begin(self.row["address_id"], self.at)
+        if isinstance(claimed, Attempt) and self.in_doubt:
+            assert claimed.look_up, f"the provider was not asked first: {self.story}"
         if isinstance(claimed, Attempt) and claimed.look_up:
             self.story.append("looked up in vain")
             await self.line.store.write(give_lease_back, claimed.row["address_id"], claimed.token)
@@ -82,8 +86,9 @@ class Life:
             assert claimed is None or isinstance(claimed, Wait)
             return
         assert not self.taken_over, f"a bot's send began after the take-over: {self.story}"
+        assert self.unsure < 2, f"sent a third time: {self.story}"
         assert not self.heard, f"sent again though a receipt had come: {self.story}"
-        self.attempt, self.calls = claimed, self.calls + 1
+        self.attempt, self.calls, self.in_doubt = claimed, self.calls + 1, False
         self.attempt_accepted = self.chance.random() < 0.5
         if self.attempt_accepted:
             self.accepted.append(f"wamid.{self.row['id'].hex()}.{self.calls}")
@@ -99,7 +104,8 @@ class Life:
         else:
             outcome = self.chance.choice((Busy("busy"), Unreachable("500"), Refused("no")))
         self.story[-1] += f" {type(outcome).__name__}"
-        self.unsure += isinstance(outcome, OutcomeUnknown)
+        self.in_doubt = isinstance(outcome, OutcomeUnknown)
+        self.unsure += self.in_doubt
         await self.line.answer(self.attempt, outcome)
         self.attempt = None
 
@@ -118,8 +124,17 @@ class Life:
     async def _crash(self) -> None:
         """The process dies and is started again."""
         await self.line.store.write(recover, self.at, MINUTE)
-        self.unsure += self.attempt is not None
-        self.attempt = None
+        if self.attempt is not None:
+            self.attempt, self.in_doubt = None, True
+            self.unsure += 1
+
+    async def _lapse(self) -> None:
+        """The lease of whoever was sending runs out; nobody hears of it again."""
+        if self.attempt is not None:
+            row = self.attempt.row
+            await self.line.store.write(give_lease_back, row["address_id"], self.attempt.token)
+            self.attempt, self.in_doubt = None, True
+            self.unsure += 1
 
     async def _agent(self) -> None:
         self.taken_over = True
@@ -166,7 +181,7 @@ class Life:
 
 
 def give_lease_back(conn: Any, address_id: bytes, token: int) -> None:
-    """Give the delivery lease back, as the outbox does after asking the provider."""
+    """The delivery lease is nobody's: given back after asking the provider, or run out."""
     held = (addresses.c.id == address_id, addresses.c.lease_token == token)
     conn.execute(addresses.update().where(*held).values(lease_until=0))
 
