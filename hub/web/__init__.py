@@ -1,5 +1,8 @@
 """The web floor: hooks, REST, live updates, visitors, pages. `create_app` mounts it all."""
 
+from collections.abc import Callable
+from functools import cache, partial
+
 from aiohttp import web
 
 from hub import __version__
@@ -13,7 +16,7 @@ from hub.web.feed import FEED, Feed, follow
 from hub.web.hooks import add_hooks
 from hub.web.live import add_live, live
 from hub.web.media import add_media
-from hub.web.openapi import describe
+from hub.web.openapi import Json, describe
 from hub.web.pages import DOCUMENT, add_pages
 from hub.web.problem import problems
 from hub.web.sign import Signer
@@ -32,7 +35,9 @@ def create_app(state: State) -> web.Application:
     app[STATE] = state
     app[LINKS] = MediaLinks(signer, state.clock.now)
     app[FEED] = Feed(state.store, state.bus)
-    app[DOCUMENT] = describe([o for api in APIS for o in api.operations], API, __version__)
+    operations = [operation for api in APIS for operation in api.operations]
+    document: Callable[[], Json] = cache(partial(describe, operations, API, __version__))
+    app[DOCUMENT] = document
     app.on_response_prepare.append(_harden)
     app.cleanup_ctx.append(follow)
     for api in APIS:

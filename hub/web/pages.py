@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Callable
 from html import escape
 from urllib.parse import quote
 
@@ -24,7 +25,8 @@ from hub.web.state import STATE
 
 log = structlog.get_logger(__name__)
 
-DOCUMENT: web.AppKey[Json] = web.AppKey("openapi", dict)
+DOCUMENT: web.AppKey[Callable[[], Json]] = web.AppKey("openapi")
+"""The OpenAPI document, made when it is first asked for."""
 
 WORDS = {
     "en": {
@@ -168,11 +170,11 @@ async def show_home(request: web.Request) -> web.Response:
 async def show_docs(request: web.Request) -> web.Response:
     if await find_caller(request) is None:
         raise web.HTTPFound("/login?next=" + quote(request.path, safe=""))
-    return _page(render(request.app[DOCUMENT]))
+    return _page(render(request.app[DOCUMENT]()))
 
 
 async def show_document(request: web.Request) -> web.Response:
-    return web.json_response(request.app[DOCUMENT])
+    return web.json_response(request.app[DOCUMENT]())
 
 
 async def tell_alive(request: web.Request) -> web.Response:

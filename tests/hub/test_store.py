@@ -19,7 +19,7 @@ from hub.clock import Clock
 from hub.errors import LeaseLost, SchemaTooNew, StoreUnavailable
 from hub.settings import load_settings
 from hub.store import Store, open_store
-from hub.store.migrate import HEAD, migrate_sqlite, revision_of
+from hub.store.migrate import HEAD, migrate_sqlite, revision_of, upgrade
 from hub.store.schema import messages, metadata
 from hub.store.sql import lease_now
 from hub.store.sqlite import create_engine
@@ -43,18 +43,21 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 def test_the_migrated_schema_is_the_one_the_code_knows(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
-    assert migrate_sqlite(path)
-    assert not migrate_sqlite(path), "a second time there is nothing to do"
-    assert revision_of(path) == HEAD
     engine = create_engine(path)
+    with engine.begin() as conn:
+        upgrade(conn)
+    assert not migrate_sqlite(path), "there is nothing more to do"
+    assert revision_of(path) == HEAD
     with engine.begin() as conn:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         made = dict(_objects(conn))
     engine.dispose()
-    fresh = create_engine(tmp_path / "fresh.db")
+    first = tmp_path / "first.db"
+    assert migrate_sqlite(first), "a first start makes the tables at once"
+    assert revision_of(first) == HEAD
+    fresh = create_engine(first)
     with fresh.begin() as conn:
-        metadata.create_all(conn)
         wanted = dict(_objects(conn))
     fresh.dispose()
     assert made == wanted
