@@ -24,7 +24,7 @@ from structlog.typing import FilteringBoundLogger
 from hub.errors import HubError
 
 REDACTED = "[redacted]"
-SHORTEST_SECRET = 6
+SHORTEST_SECRET = 8
 FRAMES_SHOWN = 8
 FOREIGN_LENGTH = 300
 

@@ -7,9 +7,7 @@ setting's full name; no error text ever holds a value.
 
 import difflib
 import math
-import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -36,6 +34,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from hub.errors import SettingsError
+from hub.sources import Resolver, merge, read_toml
 
 CONFIG_NAME = "onethread.toml"
 SECRET_KEY_LENGTH = 32
@@ -137,7 +136,7 @@ class LimitSettings(Section):
     """
 
     lease: Seconds = 30.0
-    send_timeout: Seconds = 10.0
+    send_timeout: Seconds = Field(10.0, validate_default=True)
     reconcile_for: Seconds = 60.0
     retry_horizon: Seconds = 86400.0
     hook_bytes: Count = 4 * _MiB
@@ -208,11 +207,11 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     if path is None and Path(CONFIG_NAME).is_file():
         path = Path(CONFIG_NAME)
     folder = (path.parent if path else Path()).resolve()
-    raw: dict[str, Any] = _read_toml(path) if path else {}
-    raw = _merge(raw, _read_environment())
-    raw = _merge(raw, overrides or {})
+    raw: dict[str, Any] = read_toml(path) if path else {}
+    raw = merge(raw, _read_environment())
+    raw = merge(raw, overrides or {})
     problems: list[str] = []
-    raw = _Resolver(folder, problems).resolve(raw, "")
+    raw = Resolver(folder, problems).resolve(raw, "")
     if isinstance(channels := raw.get("channels"), dict):
         problems.extend(_channel_problems(channels))
     if problems:
@@ -250,17 +249,6 @@ def secret_values(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, found)))
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: is not valid TOML: {error}") from None
-
-
 def _read_environment() -> dict[str, Any]:
     try:
         return EnvSettingsSource(Settings)()
@@ -270,66 +258,6 @@ def _read_environment() -> dict[str, Any]:
         raise SettingsError(
             f"{section}: an environment variable ONETHREAD_{section.upper()}... is not valid JSON"
         ) from None
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-class _Resolver:
-    """Replaces each `{ env = ... }` and `{ file = ... }` by what it names."""
-
-    def __init__(self, folder: Path, problems: list[str]) -> None:
-        self.folder = folder
-        self.problems = problems
-        self._dotenv: Mapping[str, str | None] | None = None
-
-    def resolve(self, value: Any, name: str) -> Any:
-        if isinstance(value, Mapping):
-            match dict(value):
-                case {"env": str(variable), **rest} if not rest:
-                    return self._from_environment(variable, name)
-                case {"file": str(path), **rest} if not rest:
-                    return self._from_file(path, name)
-            prefix = f"{name}." if name else ""
-            return {key: self.resolve(item, f"{prefix}{key}") for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.resolve(item, f"{name}.{i}") for i, item in enumerate(value)]
-        return value
-
-    def _from_environment(self, variable: str, name: str) -> str:
-        value = os.environ.get(variable)
-        if value is None:
-            value = self._read_dotenv().get(variable)
-        if value is None:
-            self.problems.append(f"{name}: environment variable {variable} is not set")
-        elif not value:
-            self.problems.append(f"{name}: environment variable {variable} is empty")
-        return value or ""
-
-    def _read_dotenv(self) -> Mapping[str, str | None]:
-        if self._dotenv is None:
-            from dotenv import dotenv_values
-
-            self._dotenv = dotenv_values(self.folder / ".env", interpolate=False)
-        return self._dotenv
-
-    def _from_file(self, path: str, name: str) -> str:
-        try:
-            value = (self.folder / path).read_text("utf-8").rstrip("\r\n")
-        except OSError as error:
-            self.problems.append(f"{name}: file {path} cannot be read ({error.strerror})")
-            return ""
-        except UnicodeDecodeError:
-            self.problems.append(f"{name}: file {path} is not UTF-8 text")
-            return ""
-        if not value:
-            self.problems.append(f"{name}: file {path} is empty")
-        return value
 
 
 def _channel_problems(channels: Mapping[str, Any]) -> Iterator[str]:
