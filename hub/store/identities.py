@@ -85,14 +85,16 @@ def resolve(
             rows.add_ids(person, arrival, _new_ids(arrival, people), people, at)
     proven = _find_proven(conn, unknown) if unknown else {}
     for arrival in unknown:
-        key = (arrival.channel_id, _external_id(arrival.inbound))
-        if key not in people:
-            person = _join(people, proven, arrival)
-            if person is None:
-                person = rows.add_customer(arrival.inbound, at)
-            else:
-                rows.add_name(person, arrival.inbound)
-            rows.add_address(person, arrival, people, proven, at)
+        if person := people.get((arrival.channel_id, _external_id(arrival.inbound))):
+            # An earlier arrival of the same group made her known.
+            rows.add_ids(person, arrival, _new_ids(arrival, people), people, at)
+            continue
+        person = _join(people, proven, arrival)
+        if person is None:
+            person = rows.add_customer(arrival.inbound, at)
+        else:
+            rows.add_name(person, arrival.inbound)
+        rows.add_address(person, arrival, people, proven, at)
     rows.insert(conn)
     return people
 
