@@ -177,7 +177,7 @@ class _Writes:
         self.moves: list[Row] = []
         self.changed: list[tuple[Row, Micros]] = []
         self.failed: list[tuple[Row, Micros]] = []
-        self.learnt: list[tuple[bytes, str, Micros]] = []
+        self.learnt: list[tuple[bytes, str | None, Micros]] = []
 
     def add(self, item: Settlement, row: Row, early: Sequence[Row]) -> None:
         outcome = item.outcome
@@ -222,6 +222,7 @@ class _Writes:
             params["new_code"] = reason["code"]
             params["new_reason"] = reason["reason"]
             self.failed.append((row, item.at))
+            self.learnt.append((item.address_id, reason["error_class"], item.at))
         self._move(item, row, params)
 
     def _move(self, item: Settlement, row: Row, params: Row) -> None:
