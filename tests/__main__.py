@@ -36,7 +36,7 @@ STAGES = (
     Stage("lint", ((PYTHON, "-m", "ruff", "check", "."),)),
     Stage("types", ((PYTHON, "-m", "mypy"),)),
     Stage("import rules", ((str(Path(PYTHON).with_name("lint-imports")), "--no-logo"),)),
-    Stage(FAST, ((PYTHON, "-m", "pytest", "-q", "-m", "not slow"),)),
+    Stage(FAST, ((PYTHON, "-m", "pytest", "-q", "-n", "2", "-m", "not slow"),)),
     Stage("ui", (NPM_INSTALL, ("npm", "run", "check")), UI),
     Stage("slow tests", ((PYTHON, "-m", "pytest", "-q", "-m", "slow"),), after=FAST),
 )
