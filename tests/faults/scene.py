@@ -12,7 +12,7 @@ from tests.running import CUSTOMER, House, running_hub
 OTHER = "+8801711000002"
 FLOWS = {"modules": ("tests.flows",), "default": "echo"}
 RECONCILE = 60.0
-LIMITS = {"send_timeout": 0.3, "lease": 1.0, "reconcile_for": RECONCILE}
+LIMITS = {"send_timeout": 0.8, "lease": 5.0, "reconcile_for": RECONCILE}
 
 
 class Scene:

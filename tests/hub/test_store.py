@@ -345,7 +345,7 @@ async def test_the_statements_of_one_message_are_few(
         tmp_path,
         dialogs={"modules": ("tests.flows",), "default": "echo"},
         accounts={"receipt_delay": 0.0},
-        limits={"poll": 3600.0},
+        limits={"poll": 3600.0, "lease": 60.0, "send_timeout": 30.0},
     ) as house:
         for number in numbers:
             await house.whatsapp.customer_writes(number, text="open the window")
