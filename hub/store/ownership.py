@@ -97,13 +97,15 @@ def silence_bot(conn: sa.Connection, conversation_id: bytes, at: Micros) -> None
 
 
 def keep_bot_rows(conn: sa.Connection, conversation_id: bytes, epoch: int) -> None:
-    """What the bot still has to say is said under the new epoch too: nobody took over from it."""
+    """What the bot still has to say is said under the new epoch too. What is of an older one than
+    the last, an agent has cut off."""
     conn.execute(
         messages.update()
         .where(
             messages.c.conversation_id == conversation_id,
             messages.c.author_kind == "bot",
             messages.c.lane.isnot(None),
+            messages.c.owner_epoch == epoch - 1,
         )
         .values(owner_epoch=epoch)
     )
