@@ -25,6 +25,7 @@ WHOLE_HUB = {
     "web/test_api.py",
     "web/test_api_rules.py",
     "web/test_auth.py",
+    "web/test_demo_paths.py",
     "web/test_foreign_items.py",
     "web/test_hooks.py",
     "web/test_live.py",

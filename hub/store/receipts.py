@@ -24,6 +24,7 @@ COLUMNS = (
     messages.c.lane,
     messages.c.part_group,
     messages.c.part_index,
+    messages.c.kind,
 )
 BY_ID = Lookup(
     lambda keys: (
@@ -127,7 +128,13 @@ def apply_receipts(
     write_rows(conn, changed.values())
     for message in changed.values():
         if message["state"] == "failed":
-            learn(conn, message["address_id"], message["error_class"], heard[0][2])
+            learn(
+                conn,
+                message["address_id"],
+                message["kind"],
+                message["error_class"],
+                heard[0][2],
+            )
             moved += cancel_later_parts(conn, message, heard[0][2])
     if moved:
         execute_many(conn, INSERT_CHANGES, moved)
@@ -172,13 +179,16 @@ def correlated(correlation_id: str) -> bytes | None:
         return None
 
 
-def learn(conn: sa.Connection, address_id: bytes, error_class: str | None, at: Micros) -> None:
+def learn(
+    conn: sa.Connection, address_id: bytes, kind: str, error_class: str | None, at: Micros
+) -> None:
     """A provider's final word on an address holds for what comes after: until she writes again,
-    or opts in."""
+    or opts in. Who refuses a template may only have stopped marketing: she is still answered."""
     if error_class == "blocked":
         values: Row = {"blocked_at": at}
     elif error_class == "opted_out":
-        values = {"opted_out_at": at, "opt_out_scope": "all"}
+        scope = "marketing" if kind == "template" else "all"
+        values = {"opted_out_at": at, "opt_out_scope": scope}
     else:
         return
     conn.execute(addresses.update().where(addresses.c.id == address_id).values(values))

@@ -55,6 +55,7 @@ ROWS = Lookup(
             messages.c.expires_at,
             messages.c.part_group,
             messages.c.part_index,
+            messages.c.kind,
             addresses.c.lease_token,
         )
         .join(addresses, addresses.c.id == messages.c.address_id)
@@ -128,8 +129,8 @@ def _write(conn: sa.Connection, kept: list[Settlement], rows: dict[bytes, Row]) 
         execute_many(conn, MOVE, writes.moves)
     execute_many(conn, GIVE_BACK, [{"row_id": item.address_id} for item in kept])
     note_changes(conn, writes.changed, writes.failed)
-    for address_id, error_class, at in writes.learnt:
-        learn(conn, address_id, error_class, at)
+    for learnt in writes.learnt:
+        learn(conn, *learnt)
     _pause(conn, kept, rows)
 
 
@@ -177,7 +178,7 @@ class _Writes:
         self.moves: list[Row] = []
         self.changed: list[tuple[Row, Micros]] = []
         self.failed: list[tuple[Row, Micros]] = []
-        self.learnt: list[tuple[bytes, str | None, Micros]] = []
+        self.learnt: list[tuple[bytes, str, str | None, Micros]] = []
 
     def add(self, item: Settlement, row: Row, early: Sequence[Row]) -> None:
         outcome = item.outcome
@@ -203,7 +204,7 @@ class _Writes:
         else:
             self._move(item, row, moved(row, "failed", error=outcome))
             self.failed.append((row, item.at))
-            self.learnt.append((item.address_id, outcome.error_class, item.at))
+            self.learnt.append((item.address_id, row["kind"], outcome.error_class, item.at))
 
     def _sent(self, item: Settlement, row: Row, sent: Sent, early: Sequence[Row]) -> None:
         state: Any = advance(row["state"], "sent") or row["state"]
@@ -222,7 +223,7 @@ class _Writes:
             params["new_code"] = reason["code"]
             params["new_reason"] = reason["reason"]
             self.failed.append((row, item.at))
-            self.learnt.append((item.address_id, reason["error_class"], item.at))
+            self.learnt.append((item.address_id, row["kind"], reason["error_class"], item.at))
         self._move(item, row, params)
 
     def _move(self, item: Settlement, row: Row, params: Row) -> None:

@@ -10,6 +10,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from hub.errors import SettingsError, StoreUnavailable
 from hub.store.sql import Batch, Item, P, Result, T, Unit
 
 GROUP = 64
+GROUP_SECONDS = 0.005
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # an acknowledged message survives a power cut; grouped, it costs little
@@ -174,9 +176,13 @@ class SqliteStore:
             with conn.begin():
                 # What comes meanwhile makes the next group: taken now, a few at a time, it would
                 # cost a set of statements for every few.
+                started = time.monotonic()
                 batches = self._take(GROUP)
-                taken = [one for waiting in batches for one in waiting]
-                for waiting in batches:
+                for place, waiting in enumerate(batches):
+                    if time.monotonic() - started > GROUP_SECONDS:
+                        self._put_back(batches[place:])
+                        break
+                    taken += waiting
                     outcomes += _run_batch(conn, waiting)
         except Exception as error:
             lost = StoreUnavailable(type(error).__name__)
@@ -185,6 +191,11 @@ class SqliteStore:
             taken = taken or [waiting for batch in self._take(GROUP) for waiting in batch]
             return [(waiting, lost, True) for waiting in taken]
         return outcomes
+
+    def _put_back(self, batches: list[list[_Waiting]]) -> None:
+        """What a group has no time for goes first in the next, after what is urgent by then."""
+        waiting = [one for batch in batches for one in batch]
+        self._rest.extendleft(reversed(waiting))
 
     def _take(self, most: int) -> list[list[_Waiting]]:
         """Up to `most` waiting items, urgent ones first, those of one batch together."""

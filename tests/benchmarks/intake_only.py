@@ -6,7 +6,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from hub.app import open_hub, watch_stop
+from hub.app import open_hub, spare_collector, watch_stop
 from hub.settings import load_settings
 from hub.web import create_app
 
@@ -17,6 +17,7 @@ async def main() -> None:
         runner = web.AppRunner(create_app(hub.state), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", int(sys.argv[2]), backlog=1024).start()
+        spare_collector()
         await watch_stop().wait()
         await runner.cleanup()
 

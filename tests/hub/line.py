@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from hub.clock import new_id
 from hub.errors import SendFailed
-from hub.message import Inbound, Message, Receipt, ReceiptError, ReceiptStatus, Sent
+from hub.message import Inbound, Kind, Message, Receipt, ReceiptError, ReceiptStatus, Sent
 from hub.outreach.gate import make_gate
 from hub.signal import Signal
 from hub.store import Store, open_store, replies
@@ -56,14 +56,14 @@ class Line:
         heard = [(self.channel_id, signal) for signal in signals]
         await self.store.each(accept, Acceptance(at, signals=heard))
 
-    async def begin_send(self, parts: int = 1) -> Attempt:
+    async def begin_send(self, parts: int = 1, kind: Kind = "text") -> Attempt:
         """A new customer wrote and is answered: the answer's first part is being sent."""
         sender = new_id().hex()
         [stored] = await self.accept(self.arrival(sender))
         conversation_id = stored.conversation_id
         [address] = await self.rows(addresses.c.external_id == sender, table=addresses)
         rows = outbound_rows(
-            [Message(text=f"part {number}") for number in range(parts)],
+            [Message(text=f"part {number}", kind=kind) for number in range(parts)],
             channel_id=self.channel_id,
             address_id=address["id"],
             at=AT,

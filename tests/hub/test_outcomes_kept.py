@@ -273,6 +273,21 @@ async def test_a_failed_receipt_marks_the_address(
     await assert_marked(line, attempt.row, blocked, scope)
 
 
+@pytest.mark.parametrize("when", ["in the answer", "in a receipt"])
+async def test_who_refuses_a_template_may_only_have_stopped_marketing(
+    line: Line, when: str
+) -> None:
+    attempt = await line.begin_send(kind="template")
+    if when == "in the answer":
+        await line.answer(attempt, OptedOut("stopped"))
+    else:
+        await line.answer(attempt, Sent("wamid.1"))
+        told = ReceiptError("131050", "opted_out", "stopped")
+        heard = Receipt("1", "wamid.1", "failed", AT, "", told)
+        await line.store.each(accept, Acceptance(AT, receipts=[(line.channel_id, heard)]))
+    await assert_marked(line, attempt.row, False, "marketing")
+
+
 async def assert_marked(line: Line, row: dict[str, Any], blocked: bool, scope: str | None) -> None:
     """Her address says so, until she writes again; an opt-out until she opts in."""
     found = await address(line, row["address_id"])
