@@ -54,7 +54,7 @@ def reply(house: House) -> Row:
     return row
 
 
-LIMITS: dict[str, Any] = {"reconcile_for": PATIENCE, "send_timeout": 30.0, "lease": 30.0}
+LIMITS: dict[str, Any] = {"reconcile_for": PATIENCE, "send_timeout": 30.0, "lease": 40.0}
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ CUT_OFF = {"sends of unknown outcome": 9, "repeats": 5}
 SLOW = 4.0
 WITHIN = 10.0
 # Sends that would hang longer than any stop may take.
-PATIENT = {"workers": 128, "send_timeout": 30.0, "lease": 30.0}
+PATIENT = {"workers": 128, "send_timeout": 30.0, "lease": 40.0}
 
 
 class Talk:
