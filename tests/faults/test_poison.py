@@ -220,6 +220,7 @@ async def place(folder: Path) -> AsyncIterator[Place]:
                     "access_token": "token",
                     "app_secret": "secret",
                     "verify_token": "verify",
+                    "rate": 0,  # what waits for a rate is not what is tried here
                 }
             },
         },
