@@ -1,11 +1,11 @@
 """Stored attachments, served so that nothing in them can run in a page of ours."""
 
-from pathlib import Path
 from urllib.parse import quote
 
 from aiohttp import web
 
 from hub.message import Media
+from hub.mime import safe_name
 from hub.store.threads import find_media
 from hub.web.auth import find_caller
 from hub.web.route import read_id
@@ -35,11 +35,11 @@ async def serve_media(request: web.Request) -> web.StreamResponse:
     if not media.path or not path.is_relative_to(folder) or not path.is_file():
         raise web.HTTPNotFound
     inline = media.mime.partition(";")[0].strip().lower() in INLINE
-    return web.FileResponse(path, headers=_headers(media, path, inline))
+    return web.FileResponse(path, headers=_headers(media, inline))
 
 
-def _headers(media: Media, path: Path, inline: bool) -> dict[str, str]:
-    name = quote((media.name or path.name).replace("/", "_")[-150:], safe="")
+def _headers(media: Media, inline: bool) -> dict[str, str]:
+    name = quote(safe_name(media.name, media.mime), safe="")
     return {
         "Content-Type": media.mime if inline else "application/octet-stream",
         "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{name}",

@@ -149,7 +149,7 @@ async def test_stored_media_is_served_to_who_may_see_it_and_runs_nothing(site: S
         assert answer.headers["Content-Security-Policy"].startswith("sandbox")
     async with site.http.get(site.url + links[1]) as answer:
         assert answer.headers["Content-Type"] == "application/octet-stream"
-        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''exe.svg"
     bearer = {"Authorization": f"Bearer {site.token}"}
     bare = site.url + "/media/" + id_text(ids[0])
     expected = {
@@ -173,7 +173,9 @@ def _attach(conn: sa.Connection, channel_id: bytes, files: dict[str, str]) -> li
     message_id = conn.execute(sa.select(messages.c.id)).scalar_one()
     items, ids = [], []
     for number, (mime, path) in enumerate(files.items()):
-        item = {"kind": "file", "mime": mime, "path": path, "state": "stored"}
+        # A direction-changing character would show "exe.svg" as another kind of file.
+        name = "../\u202eexe." + path[-3:]
+        item = {"kind": "file", "mime": mime, "path": path, "name": name, "state": "stored"}
         items.append(item)
         ids.append(new_id())
         conn.execute(
