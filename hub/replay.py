@@ -150,6 +150,8 @@ class _Stage:
             outcome = self.guard.conclude(error) or self._end(error)
         finally:
             self.guard.close()
+            # The chat holds the stage: freed here, no collector has to find the two.
+            del self.chat
         return Turn(tuple(self._commands), tuple(self._entries), outcome)
 
     def _end(self, error: BaseException | None) -> Outcome:

@@ -5,6 +5,7 @@ import contextlib
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,7 +18,6 @@ from hub.clock import SECOND, Clock, Micros, id_text
 from hub.compose import compose
 from hub.errors import StoreUnavailable
 from hub.journal import (
-    Act,
     Answered,
     Cancelled,
     Context,
@@ -168,7 +168,8 @@ class Answerer:
         entries = scene.work.journal
         for _ in range(MAX_RESTARTS):
             journal = {entry[0]: Entry.from_json(entry) for entry in entries}
-            turn = await replay(dialog, journal, event, self._act(scene.work, run), context)
+            act = partial(self._act, scene.work, run)
+            turn = await replay(dialog, journal, event, act, context)
             # Its calls may have taken long: what follows is said now.
             scene.at = scene.ending.at = self._clock.now()
             scene.ending.runs.append(run)
@@ -207,20 +208,24 @@ class Answerer:
         )
         return run, self._context(scene, run, context.opening, state)
 
-    def _act(self, work: Work, run: RunState) -> Act:
-        async def act(step: int, name: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
-            renewal = asyncio.create_task(self._renew(work))
-            try:
-                value = await call()
-            finally:
-                renewal.cancel()
-            entry = Entry(step, "call", name, value).to_json()
-            epoch = work.conversation["owner_epoch"]
-            done = Step(work.id, work.token, epoch, run.id, step, entry)
-            await self._store.each(record_step, done)
-            return value
-
-        return act
+    async def _act(
+        self,
+        work: Work,
+        run: RunState,
+        step: int,
+        name: str,
+        call: Callable[[], Awaitable[JsonValue]],
+    ) -> JsonValue:
+        renewal = asyncio.create_task(self._renew(work))
+        try:
+            value = await call()
+        finally:
+            renewal.cancel()
+        entry = Entry(step, "call", name, value).to_json()
+        epoch = work.conversation["owner_epoch"]
+        done = Step(work.id, work.token, epoch, run.id, step, entry)
+        await self._store.each(record_step, done)
+        return value
 
     async def _renew(self, work: Work) -> None:
         lease = self._settings.limits.lease

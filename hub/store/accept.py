@@ -143,6 +143,7 @@ THREAD_COLUMNS = (
     conversations.c.last_message_at,
     conversations.c.last_in_address_id,
 )
+THREAD_NAMES = tuple(str(column.name) for column in THREAD_COLUMNS)
 LOCK_THREADS = Lookup(
     lambda keys: (
         sa.select(*THREAD_COLUMNS)
@@ -160,7 +161,7 @@ def _lock_threads(
     existing: set[bytes] = set()
     for person in people.values():
         if person.new_conversation is not None:
-            row = {column.name: person.new_conversation[column.name] for column in THREAD_COLUMNS}
+            row = {name: person.new_conversation[name] for name in THREAD_NAMES}
             threads[person.conversation_id] = Thread(person.conversation_id, row, True)
         else:
             existing.add(person.conversation_id)

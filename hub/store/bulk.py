@@ -52,7 +52,7 @@ def _compile_write(
     given = list(names) if isinstance(statement, sa.Insert) else None
     compiled = statement.compile(dialect=conn.dialect, column_keys=given)
     assert compiled.positiontup is not None, "the dialect's parameters have no order"
-    order = compiled.positiontup
+    order = [str(name) for name in compiled.positiontup]
     constants = {name: value for name, value in compiled.params.items() if name not in names}
     texts = {
         name
@@ -129,12 +129,13 @@ class Lookup:
     def _compile(self, conn: sa.Connection, size: int) -> tuple[str, list[str], dict[str, Any]]:
         statement = self._make([sa.bindparam(f"key_{place}") for place in range(size)])
         columns = list(statement.selected_columns)
-        self._names = tuple(column.key or "" for column in columns)
+        # SQLAlchemy's names are a subclass of str, which every look-up in a dict pays for.
+        self._names = tuple(str(column.key or "") for column in columns)
         self._texts = [i for i, c in enumerate(columns) if isinstance(c.type, sa.JSON)]
         compiled = statement.compile(dialect=conn.dialect)
         assert compiled.positiontup is not None, "the dialect's parameters have no order"
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return str(compiled), compiled.positiontup, constants
+        return str(compiled), [str(name) for name in compiled.positiontup], constants
 
     def _read(self, row: Sequence[Any]) -> tuple[Any, ...]:
         values = list(row)
