@@ -86,6 +86,8 @@ class Outbox:
                 resend = await self._reconcile(claimed)
                 claimed = None
                 continue
+            if (until := await self._hold_back(claimed)) is not None:
+                return until
             settled = await self._send(claimed)
             if settled is None:
                 return None
@@ -93,10 +95,19 @@ class Outbox:
                 return None
             claimed = None
 
+    async def _hold_back(self, attempt: Attempt) -> Micros | None:
+        """Put a send back whose channel's or customer's rate is used up; when its place is."""
+        row = attempt.row
+        seconds = self._rates.wait(row["channel_id"], row["recipient"])
+        if seconds <= 0:
+            return None
+        until = self._clock.now() + max(round(seconds * SECOND), 1)
+        await self._store.write(abandon, attempt, until)
+        return until
+
     async def give_up(self, attempt: Attempt) -> None:
         """Undo a send that was begun and whose call will not be made."""
-        row = attempt.row
-        await self._store.write(abandon, row["address_id"], attempt.token, row["id"], None)
+        await self._store.write(abandon, attempt)
 
     def _is_late(self, attempt: Attempt) -> bool:
         """Was it begun so long ago that it must be asked again whether it may go?"""
@@ -112,7 +123,6 @@ class Outbox:
             lease=round(limits.lease * SECOND),
             unknown_for=round((limits.lease + limits.send_timeout + limits.reconcile_for) * SECOND),
             gate=self._gate,
-            pace=self._rates.wait,
             paused=self.paused(),
             resend=resend,
         )
@@ -207,7 +217,7 @@ class Outbox:
             self.counts.reconciled += 1
             await self._settle(attempt, found)
             return None
-        await self._store.write(abandon, row["address_id"], attempt.token, None, None)
+        await self._store.write(abandon, attempt)
         return bytes(row["id"])
 
     def _pause(self, channel_id: bytes, error: SendFailed) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.clock import SECOND, Micros
+from hub.clock import Micros
 from hub.errors import Expired, SendFailed
 from hub.store.bulk import Lookup, execute_many
 from hub.store.receipts import INSERT_CHANGES, cancel_later_parts
@@ -20,9 +20,6 @@ from hub.store.sql import lease_now
 Row = dict[str, Any]
 Gate = Callable[[Row, Micros], SendFailed | None]
 """Whether a row (with its address's and conversation's facts) may be sent now."""
-
-Pace = Callable[[bytes, str], float]
-"""Seconds until the channel's rate lets this recipient be sent to; 0 takes the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,6 @@ class SendClaim:
     lease: Micros
     unknown_for: Micros
     gate: Gate
-    pace: Pace = lambda _channel_id, _recipient: 0.0
     paused: frozenset[bytes] = frozenset()
     resend: bytes | None = None
 
@@ -246,8 +242,6 @@ class _Step:
             return self._fail(row, at, Expired("not sent in time"))
         if refusal := item.gate(row, at):
             return self._fail(row, at, refusal)
-        if (seconds := item.pace(row["channel_id"], row["recipient"])) > 0:
-            return Wait(at + max(round(seconds * SECOND), 1))
         self.sending.append({"row_id": row["id"], "at": at})
         row["attempt"] += 1
         return self._take(item, row, now)
@@ -312,21 +306,22 @@ def note_changes(
         execute_many(conn, INSERT_CHANGES, rows)
 
 
-def abandon(
-    conn: sa.Connection,
-    address_id: bytes,
-    token: int,
-    message_id: bytes | None,
-    due_at: Micros | None,
-) -> None:
-    """Give a delivery lease back. With `message_id`, undo its `sending`, whose call certainly
-    did not begin; it is due at `due_at`."""
-    held = (addresses.c.id == address_id, addresses.c.lease_token == token)
+def abandon(conn: sa.Connection, attempt: Attempt, due_at: Micros | None = None) -> None:
+    """Give an attempt's lease back. A `sending` whose call certainly did not begin is undone: the
+    row stands in its lane again, due at `due_at`."""
+    row = attempt.row
+    held = (addresses.c.id == row["address_id"], addresses.c.lease_token == attempt.token)
     if not conn.execute(addresses.update().where(*held).values(lease_until=0)).rowcount:
         return
-    if message_id is not None:
+    if not attempt.look_up:
         conn.execute(
             messages.update()
-            .where(messages.c.id == message_id, messages.c.state == "sending")
-            .values(state="queued", attempt=messages.c.attempt - 1, due_at=due_at)
+            .where(messages.c.id == row["id"], messages.c.state == "sending")
+            .values(
+                state="queued",
+                lane=row["lane"],
+                attempt=messages.c.attempt - 1,
+                due_at=due_at,
+                sending_at=row["sending_at"],
+            )
         )

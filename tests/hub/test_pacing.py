@@ -1,4 +1,4 @@
-"""Rates: each who must wait keeps one place and wakes for it, and a row that waits is untouched.
+"""Rates: each who must wait keeps one place and wakes for it, and a row that waits goes back.
 
 Places are compared with the monotonic clock that they are reckoned by.
 """
@@ -22,7 +22,7 @@ from hub.outreach.gate import make_gate
 from hub.rate import Rates
 from hub.store.rows import Row, outbound_row
 from hub.store.schema import addresses, messages
-from hub.store.sends import Attempt, SendClaim, Wait, begin
+from hub.store.sends import Attempt, SendClaim, Wait, abandon, begin
 from tests.faults.scene import FLOWS
 from tests.hub.line import AT, Line, open_line
 from tests.running import CUSTOMER, House, running_hub
@@ -181,39 +181,45 @@ async def her_address(line: Line) -> Row:
     return address
 
 
-async def begin_paced(line: Line, address: Row, seconds: float) -> Any:
-    claim = SendClaim(
-        address["id"], AT, 60 * SECOND, 60 * SECOND, make_gate({}), pace=lambda *_: seconds
-    )
+async def begin_send(line: Line, address: Row, at: int = AT) -> Any:
+    claim = SendClaim(address["id"], at, 60 * SECOND, 60 * SECOND, make_gate({}))
     return await line.store.each(begin, claim)
 
 
-async def test_a_row_that_waits_for_the_rate_is_untouched(line: Line) -> None:
+async def hold_back(line: Line, begun: Any, seconds: float) -> None:
+    assert isinstance(begun, Attempt)
+    await line.store.write(abandon, begun, AT + round(seconds * SECOND))
+
+
+async def test_a_row_that_waits_for_the_rate_is_as_it_was_but_due_later(line: Line) -> None:
     address = await her_address(line)
     id = await add_row(line, address, "push", 2)
     [before] = await line.rows(messages.c.id == id)
+    await hold_back(line, await begin_send(line, address), 2.5)
     for _ in range(3):
-        assert await begin_paced(line, address, 2.5) == Wait(AT + 2_500_000)
-    assert await line.rows(messages.c.id == id) == [before]
+        assert await begin_send(line, address) == Wait(AT + 2_500_000)
+    [after] = await line.rows(messages.c.id == id)
+    assert after == before | {"due_at": AT + 2_500_000}
     [held] = await line.rows(table=addresses)
-    assert held["lease_until"] <= address["lease_until"], "nobody holds the address meanwhile"
+    assert held["lease_until"] == 0, "nobody holds the address meanwhile"
+    assert isinstance(await begin_send(line, address, AT + 2_500_000), Attempt)
 
 
 async def test_a_reply_passes_a_push_that_waits_for_the_rate(line: Line) -> None:
     address = await her_address(line)
     push = await add_row(line, address, "push", 2)
-    assert isinstance(await begin_paced(line, address, 2.5), Wait)
+    await hold_back(line, await begin_send(line, address), 2.5)
     reply = await add_row(line, address, "reply", 1)
-    begun = await begin_paced(line, address, 0)
+    begun = await begin_send(line, address)
     assert isinstance(begun, Attempt)
     assert begun.row["id"] == reply
     await line.answer(begun, Sent("wamid.1"))
-    begun = await begin_paced(line, address, 0)
+    begun = await begin_send(line, address, AT + 2_500_000)
     assert isinstance(begun, Attempt)
     assert (begun.row["id"], begun.row["attempt"]) == (push, 1)
 
 
-async def test_a_send_that_died_is_seen_whatever_the_rate(line: Line) -> None:
+async def test_a_lost_attempt_holds_nothing_back(line: Line) -> None:
     attempt = await line.begin_send()
     [address] = await line.rows(table=addresses)
 
@@ -221,8 +227,11 @@ async def test_a_send_that_died_is_seen_whatever_the_rate(line: Line) -> None:
         conn.execute(addresses.update().values(lease_until=0))
 
     await line.store.write(lapse)
-    assert isinstance(await begin_paced(line, address, 9.0), Wait)
-    assert (await line.row(attempt))["state"] == "unknown"
+    assert isinstance(await begin_send(line, address), Wait)
+    before = await line.row(attempt)
+    await hold_back(line, attempt, 2.5)
+    assert before["state"] == "unknown"
+    assert await line.row(attempt) == before
 
 
 @asynccontextmanager
@@ -240,7 +249,7 @@ async def test_a_reply_of_the_hub_that_waits_for_the_rate(tmp_path: Path) -> Non
         await house.writes("wa", "hello")
 
         async def answered() -> list[Row]:
-            return await house.rows(messages.c.text == "echo hello")
+            return await house.rows(messages.c.text == "echo hello", messages.c.due_at.isnot(None))
 
         [row] = await house.until(answered)
         for _ in range(3):
@@ -249,7 +258,8 @@ async def test_a_reply_of_the_hub_that_waits_for_the_rate(tmp_path: Path) -> Non
         [after] = await house.rows(messages.c.text == "echo hello")
         assert after == row
         assert (after["state"], after["lane"], after["attempt"]) == ("queued", 1, 0)
-        assert (after["due_at"], after["sending_at"]) == (None, None)
+        assert after["sending_at"] is None
+        assert after["due_at"] > house.hub.clock.now(), "it is not asked for before its place"
         assert await house.heard("wa", OTHER) == ["echo first"]
         assert await house.heard("wa", CUSTOMER) == []
 
@@ -261,15 +271,15 @@ async def test_a_push_that_waits_in_the_hub_lets_a_reply_by(tmp_path: Path) -> N
         await house.writes("wa", "hello")
 
         async def waits() -> list[Row]:
-            return await house.rows(messages.c.text == "echo hello")
+            return await house.rows(messages.c.text == "echo hello", messages.c.due_at.isnot(None))
 
         [reply] = await house.until(waits)
         [address] = await line.rows(addresses.c.id == reply["address_id"], table=addresses)
         push = await add_row(line, address, "push", 2)
         await house.hub.worker.sweep()
         await house.until(house.hub.worker.is_idle)
-        claim = dataclasses.replace(house.hub.outbox.claim(address["id"]), pace=lambda *_: 0.0)
-        begun = await house.hub.store.each(begin, claim)
+        claim = house.hub.outbox.claim(address["id"])
+        begun = await house.hub.store.each(begin, dataclasses.replace(claim, at=reply["due_at"]))
         assert isinstance(begun, Attempt)
         assert begun.row["id"] == reply["id"]
         [waiting] = await house.rows(messages.c.id == push)
