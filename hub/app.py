@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import gc
 import importlib
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,7 +24,7 @@ from hub.chat import Dialog, collect
 from hub.clock import SECOND, Clock
 from hub.connector import ChannelRef, ChannelSettings, Connector, Http
 from hub.desk.answers import Desk
-from hub.errors import SettingsError
+from hub.errors import SettingsError, StoreUnavailable
 from hub.fetch import Fetching
 from hub.intake import Intake
 from hub.log import register_secrets
@@ -31,8 +34,9 @@ from hub.settings import Settings, require_secret_key, validate_channel
 from hub.store import Store, open_store, sqlite_path
 from hub.store.accounts import enrol
 from hub.store.migrate import migrate_sqlite
-from hub.store.sqlite import FileLock
+from hub.store.sqlite import FileLock, create_engine, explain
 from hub.store.sweep import recover
+from hub.store.writer_process import Child, fork_writer
 from hub.turn import Answerer
 from hub.web.state import State
 from hub.worker import Worker
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from hub.check import Finding
 
 log = structlog.get_logger(__name__)
+
+PATIENCE = 3.0  # seconds for a hub that is ending
 
 
 @dataclass(slots=True)
@@ -127,18 +133,43 @@ async def open_channels(settings: Settings, store: Store, clock: Clock, http: Ht
     return Channels(channels)
 
 
+@dataclass(slots=True)
+class Ground:
+    """What a hub stands on: its database, kept from other hubs, and the process that writes it
+    where there is one."""
+
+    lock: FileLock
+    writer: Child | None = None
+
+
+def prepare(settings: Settings) -> Ground:
+    """Take the database. With more than one processor a process of its own writes it; to be
+    called before there is an event loop, since it forks."""
+    require_secret_key(settings)
+    path = sqlite_path(settings.hub.database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, PATIENCE)
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        return Ground(lock)
+    return Ground(lock, fork_writer(partial(create_engine, path), explain))
+
+
 @contextlib.asynccontextmanager
-async def open_hub(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Hub]:
+async def open_hub(
+    settings: Settings, clock: Clock | None = None, ground: Ground | None = None
+) -> AsyncIterator[Hub]:
     """Everything but the listening socket, ready to work; the worker is not started. On the way
     out what is in hand is finished or given back."""
     require_secret_key(settings)
     clock = clock or Clock()
     path = sqlite_path(settings.hub.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    if ground is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ground = Ground(FileLock(path))
+    lock = ground.lock
     try:
         migrate_sqlite(path)
-        store = open_store(settings.hub.database)
+        store = open_store(settings.hub.database, ground.writer)
         try:
             async with _open_parts(settings, clock, store) as hub:
                 yield hub
@@ -230,18 +261,26 @@ async def serving(
 
 async def serve(
     settings: Settings,
+    ground: Ground,
     host: str,
     port: int,
     *,
     worker: bool = True,
     ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is in hand and return."""
+    """Serve until SIGTERM or SIGINT; then finish what is in hand and return. Raises
+    StoreUnavailable when the database cannot be written any more: whoever runs it starts again."""
     stopped = watch_stop()
-    async with open_hub(settings) as hub, serving(hub, host, port) as url:
+    async with open_hub(settings, ground=ground) as hub, serving(hub, host, port) as url:
         spare_collector()
         ready(url)
-        await stopped.wait()
+        lost = asyncio.create_task(hub.store.lost())
+        stop = asyncio.create_task(stopped.wait())
+        await asyncio.wait({lost, stop}, return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+        if not stop.done():
+            stop.cancel()
+            raise StoreUnavailable("hub.database: the process that writes it has ended")
 
 
 def spare_collector() -> None:

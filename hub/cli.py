@@ -97,7 +97,8 @@ def serve(config: Path | None, host: str, port: int, no_worker: bool) -> None:
     def ready(url: str) -> None:
         click.echo(f"Onethread is ready at {url}")
 
-    running = app.serve(settings, host, port, worker=not no_worker, ready=ready)
+    ground = app.prepare(settings)
+    running = app.serve(settings, ground, host, port, worker=not no_worker, ready=ready)
     _listen(running, host, port, settings)
 
 

@@ -169,7 +169,7 @@ def _arrival(channel: Channel, inbound: Inbound, at: Micros) -> Arrival:
     row["reply_to"] = as_json(inbound.reply_to)
     row["referral"] = as_json(inbound.referral)
     row["raw"] = inbound.raw if inbound.message.kind == "unsupported" else None
-    return Arrival(channel.id, inbound, row, may_join=channel.settings.vouches)
+    return Arrival.of(channel.id, inbound, row, may_join=channel.settings.vouches)
 
 
 def _hook_row(hook_id: bytes, channel: str, raw: Hook) -> Row:

@@ -5,12 +5,12 @@ Set-based: one call stores the hooks of many requests with a fixed number of sta
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
-from hub.message import Inbound, Receipt
+from hub.message import Alias, Inbound, Profile, Receipt
 from hub.signal import Signal
 from hub.store import identities
 from hub.store.bulk import Lookup, execute_many
@@ -33,12 +33,33 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Arrival:
-    """One inbound message on its way in: `row` holds the columns that are known beforehand."""
+    """One inbound message on its way in: `row` holds the columns that are known beforehand, the
+    rest says who wrote (see message.Inbound). `media` are the attachments, as JSON."""
 
     channel_id: bytes
-    inbound: Inbound
     row: Row
+    external_id: str
+    is_group: bool
+    also: tuple[str, ...]
+    aliases: tuple[Alias, ...]
+    profile: Profile
+    media: list[Row]
     may_join: bool = True
+
+    @classmethod
+    def of(cls, channel_id: bytes, inbound: Inbound, row: Row, *, may_join: bool = True) -> Self:
+        """`may_join`: whether proven aliases join it to a known customer."""
+        return cls(
+            channel_id,
+            row,
+            inbound.group or inbound.sender,
+            bool(inbound.group),
+            inbound.also,
+            inbound.aliases,
+            inbound.profile,
+            [one.model_dump(mode="json", exclude_defaults=True) for one in inbound.message.media],
+            may_join,
+        )
 
 
 @dataclass(slots=True)
@@ -103,20 +124,20 @@ def _store_arrivals(conn: sa.Connection, pairs: list[tuple[Acceptance, Accepted]
     write = _Writes()
     for item, result in pairs:
         for arrival, person in ((a, people[_key(a)]) for a in item.arrivals):
-            key = (arrival.channel_id, arrival.inbound.dedupe_key)
+            key = (arrival.channel_id, arrival.row["dedupe_key"])
             stored = known.get(key)
             if stored is None:
                 stored = _append(write, threads[person.conversation_id], arrival, person, item.at)
                 known[key] = StoredMessage(stored.id, stored.seq, stored.conversation_id, False)
                 if arrival.row["handled_at"] is None:
                     result.turns.add(stored.conversation_id)
-                result.fetches |= bool(arrival.inbound.message.media)
+                result.fetches |= bool(arrival.media)
             result.stored.append(stored)
     write.run(conn, threads)
 
 
 def _key(arrival: Arrival) -> tuple[bytes, str]:
-    return arrival.channel_id, arrival.inbound.group or arrival.inbound.sender
+    return arrival.channel_id, arrival.external_id
 
 
 class Thread:
@@ -143,7 +164,6 @@ THREAD_COLUMNS = (
     conversations.c.last_message_at,
     conversations.c.last_in_address_id,
 )
-THREAD_NAMES = tuple(str(column.name) for column in THREAD_COLUMNS)
 LOCK_THREADS = Lookup(
     lambda keys: (
         sa.select(*THREAD_COLUMNS)
@@ -161,8 +181,9 @@ def _lock_threads(
     existing: set[bytes] = set()
     for person in people.values():
         if person.new_conversation is not None:
-            row = {name: person.new_conversation[name] for name in THREAD_NAMES}
-            threads[person.conversation_id] = Thread(person.conversation_id, row, True)
+            threads[person.conversation_id] = Thread(
+                person.conversation_id, person.new_conversation, True
+            )
         else:
             existing.add(person.conversation_id)
     if existing:
@@ -185,7 +206,7 @@ KNOWN = Lookup(
 def _known(conn: sa.Connection, arrivals: list[Arrival]) -> dict[tuple[bytes, str], StoredMessage]:
     keys: dict[bytes, set[str]] = {}
     for arrival in arrivals:
-        keys.setdefault(arrival.channel_id, set()).add(arrival.inbound.dedupe_key)
+        keys.setdefault(arrival.channel_id, set()).add(arrival.row["dedupe_key"])
     known: dict[tuple[bytes, str], StoredMessage] = {}
     for channel_id, wanted in keys.items():
         rows = KNOWN.tuples(conn, list(wanted), channel=channel_id)
@@ -219,19 +240,20 @@ def _append(
         state["snoozed_until"] = None
     thread.changed = True
     write.messages.append(row)
-    write.seen[person.address_id] = at
+    if not person.is_new:
+        write.seen[person.address_id] = at
     write.changes.append(
         {"conversation_id": thread.id, "kind": "message", "message_id": row["id"], "at": at}
     )
-    for item, attachment in enumerate(arrival.inbound.message.media):
-        if attachment.state == "pending":
+    for item, attachment in enumerate(arrival.media):
+        if attachment.get("state", "pending") == "pending":
             write.media.append(
                 {
                     "id": new_id(),
                     "message_id": row["id"],
                     "item": item,
                     "channel_id": arrival.channel_id,
-                    "media": attachment.model_dump(mode="json", exclude_defaults=True),
+                    "media": attachment,
                     "state": "pending",
                     "due_at": at,
                     "created_at": at,
@@ -242,6 +264,7 @@ def _append(
 
 INSERT_DEAD = dead_letters.insert()
 INSERT_HOOKS = hooks.insert()
+INSERT_CONVERSATIONS = conversations.insert()
 INSERT_CASES = cases.insert()
 INSERT_MESSAGES = messages.insert()
 INSERT_CHANGES = changes.insert()
@@ -278,10 +301,12 @@ class _Writes:
         changed = [
             {"row_id": t.id} | {"new_" + name: value for name, value in t.row.items()}
             for t in threads.values()
-            if t.changed
+            if t.changed and not t.is_new
         ]
         if changed:
             execute_many(conn, UPDATE_THREAD, changed)
+        if new := [t.row for t in threads.values() if t.is_new]:
+            execute_many(conn, INSERT_CONVERSATIONS, new)
         for statement, rows in (
             (INSERT_CASES, self.cases),
             (INSERT_MESSAGES, self.messages),

@@ -42,8 +42,9 @@ def execute_many(conn: sa.Connection, statement: UpdateBase, rows: Sequence[Row]
 
 def _announce(conn: sa.Connection, cursor: Any, text: str, values: Any, *, many: bool) -> None:
     """Whoever listens to SQLAlchemy's statements (traces, tests of query plans) hears these."""
-    for listener in conn.dispatch.before_cursor_execute:
-        listener(conn, cursor, text, values, None, many)
+    if listeners := conn.dispatch.before_cursor_execute:
+        for listener in listeners:
+            listener(conn, cursor, text, values, None, many)
 
 
 def _compile_write(

@@ -207,10 +207,11 @@ def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes
                 "opted_out_at": event["opted_out_at"],
             },
         )
-    for timer in DUE_TIMERS.rows(conn, ids, at=at):
-        row = rows[timer["conversation_id"]]
-        if row["id"] not in work:
-            work[row["id"]] = Work(row, row["lease_token"] + 1, timer=timer)
+    if quiet := [id for id in ids if id not in work]:
+        for timer in DUE_TIMERS.rows(conn, quiet, at=at):
+            row = rows[timer["conversation_id"]]
+            if row["id"] not in work:
+                work[row["id"]] = Work(row, row["lease_token"] + 1, timer=timer)
     _load_runs(conn, work)
     return work
 

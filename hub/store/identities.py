@@ -1,7 +1,6 @@
 """Who wrote: the address, then a proven alias, else a new customer.
 
-A customer, her one conversation and the address are created here; joining by alias happens for
-a NEW address only.
+A customer and the address are created here; joining by alias happens for a NEW address only.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
-from hub.message import Alias, Inbound
+from hub.message import Alias, Profile
 from hub.store.bulk import Lookup, execute_many
 from hub.store.schema import addresses, aliases, conversations, customers
 from hub.store.sql import insert_new
@@ -25,17 +24,18 @@ AddressKey = tuple[bytes, str]
 
 @dataclass(slots=True)
 class Person:
-    """Whose message it is. `new_conversation` is its row when it was just created."""
+    """Whose message it is. `new_conversation` is the row of one that `accept` is to insert once
+    the message has its place in it; `is_new`: the address was just created, as seen now."""
 
     address_id: bytes
     customer_id: bytes
     conversation_id: bytes
     is_group: bool = False
     new_conversation: Row | None = None
+    is_new: bool = False
 
 
 INSERT_CUSTOMERS = customers.insert()
-INSERT_CONVERSATIONS = conversations.insert()
 INSERT_ADDRESSES = addresses.insert()
 NAME_CUSTOMERS = (
     customers.update()
@@ -77,23 +77,23 @@ def resolve(
 ) -> dict[AddressKey, Person]:
     """Find or create the person of every arrival, by (channel, sender or group)."""
     people = _find_addresses(conn, arrivals)
-    unknown = [a for a in arrivals if (a.channel_id, _external_id(a.inbound)) not in people]
+    unknown = [a for a in arrivals if (a.channel_id, a.external_id) not in people]
     rows = _NewRows()
     for arrival in arrivals:
-        if person := people.get((arrival.channel_id, _external_id(arrival.inbound))):
+        if person := people.get((arrival.channel_id, arrival.external_id)):
             # A further id of someone known, such as a user name's beside her number.
             rows.add_ids(person, arrival, _new_ids(arrival, people), people, at)
     proven = _find_proven(conn, unknown) if unknown else {}
     for arrival in unknown:
-        if person := people.get((arrival.channel_id, _external_id(arrival.inbound))):
+        if person := people.get((arrival.channel_id, arrival.external_id)):
             # An earlier arrival of the same group made her known.
             rows.add_ids(person, arrival, _new_ids(arrival, people), people, at)
             continue
         person = _join(people, proven, arrival)
         if person is None:
-            person = rows.add_customer(arrival.inbound, at)
+            person = rows.add_customer(arrival, at)
         else:
-            rows.add_name(person, arrival.inbound)
+            rows.add_name(person, arrival)
         rows.add_address(person, arrival, people, proven, at)
     rows.insert(conn)
     return people
@@ -101,23 +101,19 @@ def resolve(
 
 def _new_ids(arrival: "Arrival", people: dict[AddressKey, Person]) -> list[str]:
     """The other ids seen with the sender that nobody has yet."""
-    if arrival.inbound.group:
+    if arrival.is_group:
         return []
-    also = dict.fromkeys(arrival.inbound.also)
+    also = dict.fromkeys(arrival.also)
     return [i for i in also if i and (arrival.channel_id, i) not in people]
-
-
-def _external_id(inbound: Inbound) -> str:
-    return inbound.group or inbound.sender
 
 
 def _find_addresses(conn: sa.Connection, arrivals: Sequence["Arrival"]) -> dict[AddressKey, Person]:
     wanted: dict[bytes, set[str]] = {}
     for arrival in arrivals:
         ids = wanted.setdefault(arrival.channel_id, set())
-        ids.add(_external_id(arrival.inbound))
-        if not arrival.inbound.group:
-            ids.update(arrival.inbound.also)
+        ids.add(arrival.external_id)
+        if not arrival.is_group:
+            ids.update(arrival.also)
     people: dict[AddressKey, Person] = {}
     for channel_id, ids in wanted.items():
         rows = FIND_ADDRESSES.tuples(conn, list(ids), channel=channel_id)
@@ -129,9 +125,9 @@ def _find_addresses(conn: sa.Connection, arrivals: Sequence["Arrival"]) -> dict[
 
 
 def _proofs(arrival: "Arrival") -> list[Alias]:
-    if arrival.inbound.group or not arrival.may_join:
+    if arrival.is_group or not arrival.may_join:
         return []
-    return [alias for alias in arrival.inbound.aliases if alias.verified]
+    return [alias for alias in arrival.aliases if alias.verified]
 
 
 def _find_proven(
@@ -152,9 +148,9 @@ def _join(
     arrival: "Arrival",
 ) -> Person | None:
     """The known person this new address belongs to, if any is proven."""
-    if arrival.inbound.group:
+    if arrival.is_group:
         return None
-    for external_id in arrival.inbound.also:
+    for external_id in arrival.also:
         if person := people.get((arrival.channel_id, external_id)):
             return person
     for alias in _proofs(arrival):
@@ -166,24 +162,23 @@ def _join(
 class _NewRows:
     def __init__(self) -> None:
         self.customers: list[Row] = []
-        self.conversations: list[Row] = []
         self.addresses: list[Row] = []
         self.aliases: list[Row] = []
         self.names: list[Row] = []
 
-    def add_name(self, person: Person, inbound: Inbound) -> None:
+    def add_name(self, person: Person, arrival: "Arrival") -> None:
         """A customer without a name takes the one that comes with a further address."""
-        if inbound.profile.name:
-            self.names.append({"row_id": person.customer_id, "new_name": inbound.profile.name})
+        if arrival.profile.name:
+            self.names.append({"row_id": person.customer_id, "new_name": arrival.profile.name})
 
-    def add_customer(self, inbound: Inbound, at: Micros) -> Person:
+    def add_customer(self, arrival: "Arrival", at: Micros) -> Person:
         customer_id, conversation_id = new_id(), new_id()
-        profile = inbound.profile
+        profile = arrival.profile
         self.customers.append(
             {
                 "id": customer_id,
-                "kind": "group" if inbound.group else "person",
-                "name": "" if inbound.group else profile.name,
+                "kind": "group" if arrival.is_group else "person",
+                "name": "" if arrival.is_group else profile.name,
                 "language": profile.language or None,
                 "timezone": profile.timezone or None,
                 "traits": profile.traits,
@@ -195,7 +190,7 @@ class _NewRows:
             "customer_id": customer_id,
             "status": "open",
             "snoozed_until": None,
-            "owner_kind": "queue" if inbound.group else "bot",
+            "owner_kind": "queue" if arrival.is_group else "bot",
             "unread": 0,
             "next_seq": 1,
             "case_id": None,
@@ -204,8 +199,7 @@ class _NewRows:
             "last_in_address_id": None,
             "created_at": at,
         }
-        self.conversations.append(conversation)
-        return Person(b"", customer_id, conversation_id, bool(inbound.group), conversation)
+        return Person(b"", customer_id, conversation_id, arrival.is_group, conversation)
 
     def add_address(
         self,
@@ -217,13 +211,12 @@ class _NewRows:
     ) -> None:
         """Add the sender's address, and one for each other id seen with it, so that she is
         known by either."""
-        inbound = arrival.inbound
-        main = _external_id(inbound)
+        main = arrival.external_id
         ids = [main, *(i for i in _new_ids(arrival, people) if i != main)]
         self.add_ids(owner, arrival, ids, people, at)
-        if inbound.group:
+        if arrival.is_group:
             return
-        for alias in inbound.aliases:
+        for alias in arrival.aliases:
             taken = (alias.kind, alias.value) in proven
             verified = alias.verified and arrival.may_join and not taken
             if verified:
@@ -253,6 +246,7 @@ class _NewRows:
                 owner.conversation_id,
                 owner.is_group,
                 owner.new_conversation,
+                is_new=True,
             )
             people[arrival.channel_id, external_id] = person
             self.addresses.append(
@@ -262,7 +256,7 @@ class _NewRows:
                     "external_id": external_id,
                     "customer_id": owner.customer_id,
                     "conversation_id": owner.conversation_id,
-                    "profile": _profile(arrival.inbound),
+                    "profile": _profile(arrival.profile),
                     "last_seen_at": at,
                     "created_at": at,
                 }
@@ -271,7 +265,6 @@ class _NewRows:
     def insert(self, conn: sa.Connection) -> None:
         if self.customers:
             execute_many(conn, INSERT_CUSTOMERS, self.customers)
-            execute_many(conn, INSERT_CONVERSATIONS, self.conversations)
         if self.addresses:
             execute_many(conn, INSERT_ADDRESSES, self.addresses)
         if self.names:
@@ -280,7 +273,6 @@ class _NewRows:
             execute_many(conn, insert_new(conn, aliases), self.aliases)
 
 
-def _profile(inbound: Inbound) -> Row | None:
-    profile = inbound.profile
+def _profile(profile: Profile) -> Row | None:
     known = {"name": profile.name, "username": profile.username}
     return {name: value for name, value in known.items() if value} or None

@@ -144,17 +144,19 @@ def _early_receipts(
             channel = rows[item.message_id]["channel_id"]
             sent.setdefault(channel, {})[item.outcome.external_id] = item.message_id
     early: dict[bytes, list[Row]] = {}
+    claims: dict[bytes, Row] = {}
     for channel_id, ids in sent.items():
         for receipt in EARLY_RECEIPTS.rows(conn, list(ids), channel=channel_id):
-            early.setdefault(ids[receipt["external_id"]], []).append(receipt)
-            conn.execute(
-                CLAIM_RECEIPTS,
-                {
-                    "of_channel": channel_id,
-                    "of_external": receipt["external_id"],
-                    "to_message": ids[receipt["external_id"]],
-                },
-            )
+            external_id = receipt["external_id"]
+            message_id = ids[external_id]
+            early.setdefault(message_id, []).append(receipt)
+            claims[message_id] = {
+                "of_channel": channel_id,
+                "of_external": external_id,
+                "to_message": message_id,
+            }
+    if claims:
+        execute_many(conn, CLAIM_RECEIPTS, list(claims.values()))
     return early
 
 

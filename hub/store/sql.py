@@ -39,6 +39,10 @@ class Store(Protocol):
         """Run a unit that only reads."""
         ...
 
+    async def lost(self) -> None:
+        """Returns only when nothing can be written any more, until a new start."""
+        ...
+
     async def close(self) -> None: ...
 
 

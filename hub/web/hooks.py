@@ -66,6 +66,9 @@ async def _read(request: web.Request, most: int) -> bytes | None:
     """The body, or None when it is larger than `most` bytes."""
     if (request.content_length or 0) > most:
         return None
+    if request.content.is_eof():
+        whole = request.content.read_nowait()  # it came with its head, as most do
+        return whole if len(whole) <= most else None
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk

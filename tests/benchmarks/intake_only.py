@@ -6,13 +6,13 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from hub.app import open_hub, spare_collector, watch_stop
-from hub.settings import load_settings
+from hub.app import Ground, open_hub, prepare, spare_collector, watch_stop
+from hub.settings import Settings, load_settings
 from hub.web import create_app
 
 
-async def main() -> None:
-    async with open_hub(load_settings(Path(sys.argv[1]))) as hub:
+async def main(settings: Settings, ground: Ground) -> None:
+    async with open_hub(settings, ground=ground) as hub:
         await hub.worker.stop()
         runner = web.AppRunner(create_app(hub.state), access_log=None)
         await runner.setup()
@@ -23,4 +23,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    chosen = load_settings(Path(sys.argv[1]))
+    uvloop.run(main(chosen, prepare(chosen)))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 
 from tests.faults import dialogs, hooks
 from tests.faults.checker import Call, Evidence, HookPost, Row
@@ -99,10 +100,27 @@ class Process:
         """Wait for its end: the exit code."""
         return await asyncio.to_thread(self._process.wait, seconds)
 
+    def children(self) -> list[int]:
+        """The processes it has started."""
+        found = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in found.split()]
+
     async def kill(self) -> None:
+        """Kill it, and wait until what it had started has ended too."""
+        children: list[int] = []
         if self.code is None:
+            children = self.children()
             self._process.kill()
         await self.ended()
+        await asyncio.to_thread(_outlive, children)
+
+
+def _outlive(pids: Sequence[int]) -> None:
+    """Wait until processes that are not ours have ended; whoever has them now may never look."""
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.005)
 
 
 @dataclass

@@ -139,7 +139,9 @@ class Place:
             "raw": None,
             "created_at": at,
         }
-        return Acceptance(at, arrivals=[Arrival(channel.id, inbound, row)], dead=[dead], hook=raw)
+        return Acceptance(
+            at, arrivals=[Arrival.of(channel.id, inbound, row)], dead=[dead], hook=raw
+        )
 
     def group(self, position: int) -> list[tuple[str, int]]:
         """Names and numbers of new people, with the poisoned one at `position`."""

@@ -46,7 +46,7 @@ class Line:
         inbound = Inbound("1", sender, key, key, Message(text=text), AT, **more)
         row = inbound_row(inbound.message, channel_id=own, at=AT, sent_at=AT)
         row |= {"external_id": key, "dedupe_key": key}
-        return Arrival(own, inbound, row, may_join)
+        return Arrival.of(own, inbound, row, may_join=may_join)
 
     async def accept(self, *arrivals: Arrival, at: int = AT) -> list[StoredMessage]:
         done = await self.store.each(accept, Acceptance(at, arrivals=list(arrivals)))

@@ -41,7 +41,7 @@ class Gallery:
         inbound = Inbound(channel.account, "visitor", key, key, message, at)
         row = inbound_row(message, channel_id=channel.id, at=at, sent_at=at)
         row |= {"external_id": key, "dedupe_key": key}
-        arrival = Arrival(channel.id, inbound, row)
+        arrival = Arrival.of(channel.id, inbound, row)
         await self.house.hub.store.each(accept, Acceptance(at, arrivals=[arrival]))
         self.look()
         return bytes(row["id"])
