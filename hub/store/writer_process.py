@@ -144,6 +144,8 @@ def fork_writer(open_engine: OpenEngine, explain: Explain) -> Child:
     """Start the process. It opens the database with its first item, so that this process may
     migrate it before."""
     ours, theirs = socket.socketpair()
+    # What is imported by now stays shared: neither side's collector writes into it.
+    gc.freeze()
     pid = os.fork()
     if not pid:
         ours.close()
@@ -160,7 +162,6 @@ def _live(sock: socket.socket, open_engine: OpenEngine, explain: Explain) -> NoR
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         uuid_utils.reseed_rng()
-        gc.freeze()
         gc.set_threshold(20_000, 20, 50)
         _serve(sock, open_engine, explain)
         code = 0
