@@ -6,6 +6,7 @@ the store's time (docs/benchmarks.md).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, cast
 
@@ -17,6 +18,10 @@ Row = dict[str, Any]
 Arrange = Callable[[Row], Sequence[Any]]
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+listeners: list[Callable[[sa.Connection, Any, str, Any, None, bool], None]] = []
+"""Hear of each statement before it runs, as SQLAlchemy's `before_cursor_execute` does of its own:
+(connection, cursor, text, parameters, None, many)."""
 
 _writes: dict[tuple[UpdateBase, str, tuple[str, ...]], tuple[str, Arrange]] = {}
 
@@ -34,17 +39,11 @@ def execute_many(conn: sa.Connection, statement: UpdateBase, rows: Sequence[Row]
     values = [arrange(row) for row in rows]
     cursor = conn.connection.cursor()
     try:
-        _announce(conn, cursor, text, values, many=True)
+        for listener in listeners:
+            listener(conn, cursor, text, list(map(tuple, values)), None, True)
         cursor.executemany(text, values)
     finally:
         cursor.close()
-
-
-def _announce(conn: sa.Connection, cursor: Any, text: str, values: Any, *, many: bool) -> None:
-    """Whoever listens to SQLAlchemy's statements (traces, tests of query plans) hears these."""
-    if listeners := conn.dispatch.before_cursor_execute:
-        for listener in listeners:
-            listener(conn, cursor, text, values, None, many)
 
 
 def _compile_write(
@@ -53,28 +52,40 @@ def _compile_write(
     given = list(names) if isinstance(statement, sa.Insert) else None
     compiled = statement.compile(dialect=conn.dialect, column_keys=given)
     assert compiled.positiontup is not None, "the dialect's parameters have no order"
+    # SQLAlchemy's names are a subclass of str, which every look-up in a dict pays for.
     order = [str(name) for name in compiled.positiontup]
-    constants = {name: value for name, value in compiled.params.items() if name not in names}
-    texts = {
-        name
-        for name in order
+    constants = {str(n): value for n, value in compiled.params.items() if n not in names}
+    texts = [
+        place
+        for place, name in enumerate(order)
         if name not in constants and isinstance(compiled.binds[name].type, sa.JSON)
-    }
-    if not constants and not texts and len(order) > 1:
-        return str(compiled), itemgetter(*order)
+    ]
+    if len(order) == 1:
+        [only] = order
+        return str(compiled), lambda row: (row[only],)
+    take = itemgetter(*order)
+    if not constants and not texts:
+        return str(compiled), take
 
     def arrange(row: Row) -> Sequence[Any]:
-        values = []
-        for name in order:
-            if name in constants:
-                values.append(constants[name])
-            elif name in texts and row[name] is not None:
-                values.append(orjson.dumps(row[name]).decode())
-            else:
-                values.append(row[name])
-        return tuple(values)
+        values = list(take(row | constants if constants else row))
+        for place in texts:
+            if values[place] is not None:
+                values[place] = orjson.dumps(values[place]).decode()
+        return values
 
     return str(compiled), arrange
+
+
+@dataclass(frozen=True, slots=True)
+class _Select:
+    """A compiled SELECT: its parameters with the constants in their places, where each named one
+    goes, and where the keys begin."""
+
+    text: str
+    constants: list[Any]
+    params: list[tuple[int, str]]
+    starts: list[int]
 
 
 class Lookup:
@@ -85,7 +96,7 @@ class Lookup:
 
     def __init__(self, make: Callable[[list[sa.BindParameter[Any]]], sa.Select[Any]]) -> None:
         self._make = make
-        self._compiled: dict[tuple[str, int], tuple[str, list[str], dict[str, Any]]] = {}
+        self._compiled: dict[tuple[str, int], _Select] = {}
         self._names: tuple[str, ...] = ()
         self._texts: list[int] = []
 
@@ -108,17 +119,20 @@ class Lookup:
         self, conn: sa.Connection, keys: Sequence[Any], params: dict[str, Any]
     ) -> list[tuple[Any, ...]]:
         size = next(size for size in SIZES if size >= len(keys))
-        key = (conn.dialect.name, size)
-        if key not in self._compiled:
-            self._compiled[key] = self._compile(conn, size)
-        text, order, constants = self._compiled[key]
-        values = {**constants, **params}
-        for place in range(size):
-            values[f"key_{place}"] = keys[place] if place < len(keys) else keys[-1]
-        given = tuple(values[name] for name in order)
+        known = (conn.dialect.name, size)
+        found = self._compiled.get(known)
+        if found is None:
+            found = self._compiled[known] = self._compile(conn, size)
+        text, given = found.text, found.constants.copy()
+        for place, name in found.params:
+            given[place] = params[name]
+        filled = (*keys, *([keys[-1]] * (size - len(keys))))
+        for start in found.starts:
+            given[start : start + size] = filled
         cursor = conn.connection.cursor()
         try:
-            _announce(conn, cursor, text, given, many=False)
+            for listener in listeners:
+                listener(conn, cursor, text, tuple(given), None, False)
             cursor.execute(text, given)
             rows = cursor.fetchall()
         finally:
@@ -127,16 +141,22 @@ class Lookup:
             return [self._read(row) for row in rows]
         return cast(list[tuple[Any, ...]], rows)
 
-    def _compile(self, conn: sa.Connection, size: int) -> tuple[str, list[str], dict[str, Any]]:
-        statement = self._make([sa.bindparam(f"key_{place}") for place in range(size)])
+    def _compile(self, conn: sa.Connection, size: int) -> "_Select":
+        keys = [f"key_{place}" for place in range(size)]
+        statement = self._make([sa.bindparam(key) for key in keys])
         columns = list(statement.selected_columns)
         # SQLAlchemy's names are a subclass of str, which every look-up in a dict pays for.
         self._names = tuple(str(column.key or "") for column in columns)
         self._texts = [i for i, c in enumerate(columns) if isinstance(c.type, sa.JSON)]
         compiled = statement.compile(dialect=conn.dialect)
         assert compiled.positiontup is not None, "the dialect's parameters have no order"
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return str(compiled), [str(name) for name in compiled.positiontup], constants
+        order = list(map(str, compiled.positiontup))
+        constants = [compiled.params[name] for name in order]
+        starts = [place for place, name in enumerate(order) if name == keys[0]]
+        assert all(order[start : start + size] == keys for start in starts)
+        taken = {*keys, *(name for name, value in compiled.params.items() if value is not None)}
+        params = [(place, name) for place, name in enumerate(order) if name not in taken]
+        return _Select(str(compiled), constants, params, starts)
 
     def _read(self, row: Sequence[Any]) -> tuple[Any, ...]:
         values = list(row)

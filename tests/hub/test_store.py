@@ -29,6 +29,7 @@ from hub.store.writer_process import fork_writer
 from tests.faults.scene import playing
 from tests.posting import post_wa, text_item, wa_body
 from tests.running import House, overrides, running_hub
+from tests.statements import heard_by
 
 
 def open_at(path: Path, writer: str) -> Store:
@@ -270,11 +271,8 @@ class Watch:
 @contextlib.contextmanager
 def watching() -> Iterator[Watch]:
     watch = Watch()
-    sa.event.listen(sa.Engine, "before_cursor_execute", watch)
-    try:
+    with heard_by(watch):
         yield watch
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", watch)
 
 
 BIG = ("messages", "conversations", "addresses", "customers", "receipts", "journal", "runs")

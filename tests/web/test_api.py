@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from hub.clock import DAY, SECOND, id_text, iso, new_id
 from hub.store.schema import conversations, customers, media, messages, receipts
+from tests.statements import heard_by
 from tests.web.site import Site, bearer, running_site
 
 BANGLA = "আমার অর্ডার কোথায়? 👩‍👩‍👧"
@@ -41,11 +42,8 @@ def counted() -> Iterator[list[str]]:
         if is_reader and statement != "BEGIN":
             seen.append(statement)
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", see)
-    try:
+    with heard_by(see):
         yield seen
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", see)
 
 
 async def test_a_conversation_and_its_messages(site: Site) -> None:
@@ -320,8 +318,5 @@ def planned() -> Iterator[list[tuple[str, Any]]]:
         if statement.startswith("SELECT") and "messages.handled_at" not in statement:
             seen.append((statement, given))
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", see)
-    try:
+    with heard_by(see):
         yield seen
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", see)

@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-import sqlalchemy as sa
 
 from hub.clock import DAY, id_text, parse_id
 from hub.store.schema import changes
@@ -18,6 +17,7 @@ from hub.store.tokens import revoke_tokens
 from hub.web.auth import COOKIE
 from hub.web.live import SOCKETS, AgentOutlet
 from hub.web.outlet import QUEUE, SLOW, Frame
+from tests.statements import heard_by
 from tests.web.site import Site, end_of, running_site
 
 Json = dict[str, Any]
@@ -295,11 +295,8 @@ async def test_what_a_batch_costs_does_not_grow_with_the_listeners(tmp_path: Pat
         sockets = [await stack.enter_async_context(listening(site)) for _ in range(12)]
         for ws in sockets:
             await hear(ws, "welcome")
-        sa.event.listen(sa.Engine, "before_cursor_execute", see)
-        try:
+        with heard_by(see):
             await site.said(session, "hi")
             frames = [await hear(ws, "changes") for ws in sockets]
-        finally:
-            sa.event.remove(sa.Engine, "before_cursor_execute", see)
     assert len({frame["cursor"] for frame in frames}) == 1
     assert 1 <= len(loads) <= 2  # the message, and what the bot did of it
