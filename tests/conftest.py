@@ -1,8 +1,11 @@
 """Which tests come after the fast part: those of a whole hub, however quick each of them is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers import Postgres, Redis
 
 WHOLE_HUB = {
     "faults/test_fault_table.py",
@@ -42,3 +45,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(HERE).as_posix() in WHOLE_HUB:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One cluster for all tests of this process."""
+    server = Postgres().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def fresh_postgres(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database of this test's own; the server is up, whatever came before."""
+    _bring_back(postgres)
+    url = postgres.create()
+    yield url
+    _bring_back(postgres)
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """One Redis for all tests of this process."""
+    server = Redis().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def fresh_redis(redis_server: Redis) -> Redis:
+    """Up and empty, whatever came before."""
+    _bring_back(redis_server)
+    redis_server.ask("FLUSHALL")
+    return redis_server
+
+
+def _bring_back(server: Postgres | Redis) -> None:
+    server.thaw()
+    if not server.is_running:
+        server.start()
