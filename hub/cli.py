@@ -6,51 +6,32 @@ is one readable line on standard error: exit 2 for a wrong call, 1 for a failure
 
 import errno
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from hub import __version__
+from hub.command import (
+    bring_up_to_date,
+    config_option,
+    configure_log,
+    debug_option,
+    fail,
+    load,
+    run,
+    write,
+)
 from hub.errors import HubError
 
 if TYPE_CHECKING:
     from hub.settings import Settings
-    from hub.store import Unit
     from hub.store.tokens import Role
-
-P = ParamSpec("P")
-T = TypeVar("T")
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 ROLES = ("admin", "supervisor", "agent")
 LANGUAGES = ("en", "bn")
 EXAMPLE = Path(__file__).with_name("example.toml")
-
-
-def _debug(command: Command) -> Command:
-    return click.option(
-        "--debug",
-        is_flag=True,
-        expose_value=False,
-        callback=_note_debug,
-        help="Log in detail, and show the traceback of an error.",
-    )(command)
-
-
-def _note_debug(context: click.Context, _parameter: click.Parameter, on: bool) -> None:
-    if on:
-        context.find_root().meta["debug"] = True
-
-
-def _config(command: Command) -> Command:
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="The settings file. Default: ./onethread.toml",
-    )(command)
 
 
 _port = click.IntRange(0, 65535)
@@ -58,7 +39,7 @@ _port = click.IntRange(0, 65535)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="onethread")
-@_debug
+@debug_option
 def cli() -> None:
     """Every customer, one thread: conversations of all channels, dialogs and a shared inbox."""
 
@@ -72,24 +53,24 @@ def cli() -> None:
     help="Keep the demo's data here. Default: a temporary folder.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
-@_debug
+@debug_option
 def demo(port: int, data: Path | None, no_browser: bool) -> None:
     """Try it without accounts: phones and thread on one page."""
     from hub import app
 
-    _configure_log("warning")
+    configure_log("warning")
     _listen(app.demo(data, port, not no_browser), "127.0.0.1", port)
 
 
 @cli.command()
-@_config
+@config_option
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="H")
 @click.option("--port", type=_port, default=8080, show_default=True, metavar="N")
 @click.option("--no-worker", is_flag=True, help="Serve the web alone; workers run elsewhere.")
-@_debug
+@debug_option
 def serve(config: Path | None, host: str, port: int, no_worker: bool) -> None:
     """Serve the web and handle conversations, in one process."""
-    settings = _load(config)
+    settings = load(config)
     if no_worker:
         _refuse_on_sqlite(settings, "serve --no-worker")
     from hub import app
@@ -103,19 +84,19 @@ def serve(config: Path | None, host: str, port: int, no_worker: bool) -> None:
 
 
 @cli.command()
-@_config
-@_debug
+@config_option
+@debug_option
 def worker(config: Path | None) -> None:
     """Handle conversations without serving the web (PostgreSQL only)."""
-    settings = _load(config)
+    settings = load(config)
     _refuse_on_sqlite(settings, "worker")
     from hub import app
 
-    _run(app.run_worker(settings), settings)
+    run(app.run_worker(settings), settings)
 
 
 @cli.command()
-@_debug
+@debug_option
 def init() -> None:
     """Write a commented onethread.toml and a .env with fresh secrets."""
     from hub.settings import CONFIG_NAME
@@ -123,21 +104,21 @@ def init() -> None:
     config, dotenv = Path(CONFIG_NAME), Path(".env")
     for path in (config, dotenv):
         if path.exists() or path.is_symlink():
-            _fail(f"{path}: is already here and is never overwritten; nothing was written")
+            fail(f"{path}: is already here and is never overwritten; nothing was written")
     _write_new(dotenv, _fresh_secrets(), 0o600)
     _write_new(config, EXAMPLE.read_text("utf-8"), 0o644)
     click.echo(f"Wrote {config} and {dotenv}. Next: edit them, then `onethread check`.")
 
 
 @cli.command()
-@_config
-@_debug
+@config_option
+@debug_option
 def check(config: Path | None) -> None:
     """Say what is wrong and what to mend, one line each."""
-    settings = _load(config)
+    settings = load(config)
     from hub import app
 
-    findings = _run(app.check(settings), settings)
+    findings = run(app.check(settings), settings)
     for finding in findings:
         mark = click.style("ok  ", fg="green") if finding.ok else click.style("mend", fg="red")
         click.echo(f"{mark}  {finding.name}: {finding.text}")
@@ -146,26 +127,26 @@ def check(config: Path | None) -> None:
 
 
 @cli.command()
-@_config
-@_debug
+@config_option
+@debug_option
 def migrate(config: Path | None) -> None:
     """Bring the database up to date; serve does so by itself."""
-    settings = _load(config)
-    done = _migrate(settings)
+    settings = load(config)
+    done = bring_up_to_date(settings)
     click.echo("The database is up to date." if done else "The database was up to date already.")
 
 
 @cli.command()
 @click.argument("dialog")
 @click.option("--language", type=click.Choice(LANGUAGES), help="Default: that of your answers.")
-@_config
-@_debug
+@config_option
+@debug_option
 def talk(dialog: str, language: str | None, config: Path | None) -> None:
     """Talk to one dialog here in the terminal."""
-    settings = _load(config)
+    settings = load(config)
     from hub.testing.terminal import converse
 
-    _run(converse(dialog, settings.dialogs.modules, language=language or ""), settings)
+    run(converse(dialog, settings.dialogs.modules, language=language or ""), settings)
 
 
 @cli.group()
@@ -176,32 +157,32 @@ def token() -> None:
 @token.command("create")
 @click.option("--name", required=True, metavar="N", help="What the token is for.")
 @click.option("--role", required=True, type=click.Choice(ROLES), help="What it may do.")
-@_config
-@_debug
+@config_option
+@debug_option
 def create_token(name: str, role: "Role", config: Path | None) -> None:
     """Create a token and print it, this once."""
     if not name.strip():
         raise click.BadParameter("is empty", param_hint="'--name'")
-    settings = _load(config)
+    settings = load(config)
     from hub.clock import Clock
     from hub.store import tokens
 
     secret = tokens.new_secret()
-    _write(settings, tokens.create_token, name, role, tokens.hash_secret(secret), Clock().now())
+    write(settings, tokens.create_token, name, role, tokens.hash_secret(secret), Clock().now())
     click.echo(secret)
     click.echo("Keep it now: it is stored hashed and never shown again.", err=True)
 
 
 @token.command("list")
-@_config
-@_debug
+@config_option
+@debug_option
 def list_tokens(config: Path | None) -> None:
     """List the tokens, without their secrets."""
-    settings = _load(config)
+    settings = load(config)
     from hub.clock import id_text, iso
     from hub.store import tokens
 
-    for row in _write(settings, tokens.list_tokens):
+    for row in write(settings, tokens.list_tokens):
         state = f"revoked {iso(row.revoked_at)}" if row.revoked_at else "valid"
         line = (id_text(row.id), f"{row.role:10}", f"created {iso(row.created_at)}", state)
         click.echo("  ".join([*line, row.name]))
@@ -209,96 +190,38 @@ def list_tokens(config: Path | None) -> None:
 
 @token.command("revoke")
 @click.argument("token")
-@_config
-@_debug
+@config_option
+@debug_option
 def revoke_token(token: str, config: Path | None) -> None:
     """Revoke TOKEN, given by its name or id; it stops working at once."""
-    settings = _load(config)
+    settings = load(config)
     from hub.clock import Clock
     from hub.store import tokens
 
-    if not _write(settings, tokens.revoke_tokens, token, Clock().now()):
-        _fail(f"TOKEN: no valid token has the name or id {token}")
+    if not write(settings, tokens.revoke_tokens, token, Clock().now()):
+        fail(f"TOKEN: no valid token has the name or id {token}")
     click.echo(f"Revoked {token}.")
-
-
-def _load(config: Path | None) -> "Settings":
-    from hub.log import register_secrets
-    from hub.settings import load_settings, secret_values
-
-    settings = load_settings(config)
-    # Dialogs beside the settings file are found by name; last, so that they hide nothing.
-    sys.path.append(str((config.parent if config else Path()).resolve()))
-    register_secrets(*secret_values(settings))
-    _configure_log(settings.hub.log_level)
-    return settings
-
-
-def _configure_log(level: str) -> None:
-    from hub.log import configure
-
-    context = click.get_current_context().find_root()
-    configure("debug" if context.meta.get("debug") else level)
 
 
 def _refuse_on_sqlite(settings: "Settings", command: str) -> None:
     if settings.hub.on_sqlite:
-        _fail(
+        fail(
             f"hub.database: `onethread {command}` shares the work between processes and needs"
             " PostgreSQL; on SQLite one `onethread serve` does it all"
         )
-
-
-def _migrate(settings: "Settings") -> bool:
-    from hub.store import sqlite_path
-    from hub.store.migrate import migrate_sqlite
-
-    return migrate_sqlite(sqlite_path(settings.hub.database))
-
-
-def _write(settings: "Settings", unit: "Unit[P, T]", *arguments: P.args, **named: P.kwargs) -> T:
-    """Commit one unit in the settings' database, brought up to date first."""
-    from hub.store import open_store
-
-    async def commit() -> T:
-        store = open_store(settings.hub.database)
-        try:
-            return await store.write(unit, *arguments, **named)
-        finally:
-            await store.close()
-
-    _migrate(settings)
-    return _run(commit(), settings)
-
-
-def _run(work: Coroutine[Any, Any, T], settings: "Settings | None" = None) -> T:
-    import asyncio
-
-    with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
-        return runner.run(work)
-
-
-def _loop_factory(settings: "Settings | None") -> Callable[[], Any] | None:
-    if settings and not settings.hub.uvloop:
-        return None
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _listen(
     work: Coroutine[Any, Any, None], host: str, port: int, settings: "Settings | None" = None
 ) -> None:
     try:
-        _run(work, settings)
+        run(work, settings)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         if click.get_current_context().find_root().meta.get("debug"):
             raise
-        _fail(f"--port: {host}:{port} is already in use; choose another with --port")
+        fail(f"--port: {host}:{port} is already in use; choose another with --port")
 
 
 def _fresh_secrets() -> str:
@@ -317,13 +240,9 @@ def _write_new(path: Path, text: str, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except OSError as error:
-        _fail(f"{path}: cannot be written ({error.strerror})")
+        fail(f"{path}: cannot be written ({error.strerror})")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def _fail(text: str) -> NoReturn:
-    raise click.ClickException(text)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
