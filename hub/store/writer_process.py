@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import time
 import traceback
@@ -172,36 +173,53 @@ def _live(sock: socket.socket, open_engine: OpenEngine, explain: Explain) -> NoR
 
 
 def _serve(sock: socket.socket, open_engine: OpenEngine, explain: Explain) -> None:
-    frames, waiting = Frames(), Queue[int]()
-    if not _receive(sock, frames, waiting):
+    inbox = Inbox(sock)
+    inbox.receive()
+    if inbox.is_closed:
         return
     with open_engine().connect() as conn:
         checkpoints = Checkpoints(conn, open_engine)
-        while True:
-            outcomes = commit_group(conn, waiting, explain)
+        while not inbox.is_closed:
+            outcomes = commit_group(conn, inbox, explain)
             try:
                 sock.sendall(_frame_outcomes(outcomes))
             except BrokenPipeError:
                 return
             checkpoints.note_commit()
-            if not _receive(sock, frames, waiting):
+            inbox.receive()
+
+
+class Inbox(Queue[int]):
+    """What waits, here and in the socket: who came while a group could not begin is told so
+    together with those who came before."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._sock = sock
+        self._frames = Frames()
+        self.is_closed = False
+        """The hub has ended."""
+
+    def take(self, most: int) -> list[list[Waiting[int]]]:
+        if not self.is_closed:
+            self.receive(wait=False)
+        return super().take(most)
+
+    def receive(self, *, wait: bool = True) -> None:
+        """Queue what has come; with `wait`, wait while nothing is queued."""
+        while True:
+            try:
+                data = self._sock.recv(CHUNK, 0 if wait and not self else socket.MSG_DONTWAIT)
+            except BlockingIOError:
                 return
-
-
-def _receive(sock: socket.socket, frames: Frames, waiting: Queue[int]) -> bool:
-    """Queue what has come; wait when nothing is queued. False at the other side's end."""
-    while True:
-        try:
-            data = sock.recv(CHUNK, socket.MSG_DONTWAIT if waiting else 0)
-        except BlockingIOError:
-            return True
-        except ConnectionResetError:
-            return False
-        if not data:
-            return False
-        for whole in frames.feed(data):
-            for ticket, batch, item, urgent in unframe(whole):
-                waiting.put(Waiting(ticket, batch, item), urgent=urgent)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.is_closed = True
+                return
+            for whole in self._frames.feed(data):
+                for ticket, batch, item, urgent in unframe(whole):
+                    self.put(Waiting(ticket, batch, item), urgent=urgent)
 
 
 def _frame_outcomes(outcomes: list[Outcome[int]]) -> bytes:
@@ -245,7 +263,7 @@ class Checkpoints:
     def note_commit(self) -> None:
         if self._is_long:
             self._is_long = False
-            self._raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            _checkpoint(self._raw)
         if not self._committed.is_set():
             self._committed.set()
 
@@ -256,5 +274,14 @@ class Checkpoints:
                 self._committed.wait()
                 time.sleep(CHECKPOINT_EVERY)
                 self._committed.clear()
-                [(_, pages, _)] = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                self._is_long = pages > LONG_LOG
+                self._is_long = _checkpoint(raw) > LONG_LOG
+
+
+def _checkpoint(raw: sqlite3.Connection) -> int:
+    """Copy what can be copied; how many pages the log has. On a full disk nothing is copied, and
+    the log keeps it."""
+    try:
+        [(_, pages, _)] = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    except sqlite3.Error:
+        return 0
+    return int(pages)

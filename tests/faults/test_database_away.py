@@ -49,9 +49,10 @@ def is_refused(driver: Driver) -> bool:
 async def test_a_full_disk_is_answered_503_and_loses_nothing(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house, load(house, "full") as driver:
         assert house.hub is not None
+        [writer] = house.hub.children()
         limit = resource.RLIMIT_FSIZE
-        soft, hard = resource.prlimit(house.hub.pid, limit)
-        resource.prlimit(house.hub.pid, limit, (ROOM, hard))
+        soft, hard = resource.prlimit(writer, limit)
+        resource.prlimit(writer, limit, (ROOM, hard))
         assert await house.until(lambda: is_refused(driver), 20), "no hook was refused"
         since = time.time()
         await house.until(lambda: False, FULL_FOR)
@@ -59,7 +60,7 @@ async def test_a_full_disk_is_answered_503_and_loses_nothing(tmp_path: Path) -> 
         click.echo(f"\nfull for {FULL_FOR} s: {len(statuses)} hooks refused")
         assert set(statuses) == {503}
         assert house.hub.code is None
-        resource.prlimit(house.hub.pid, limit, (soft, hard))
+        resource.prlimit(writer, limit, (soft, hard))
 
 
 @pytest.mark.slow
