@@ -1,7 +1,7 @@
 """Following what changed: `changes.id` is the hub-wide cursor of live updates."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -11,17 +11,19 @@ from hub.store.threads import Conversations, Messages, load_conversations, load_
 
 
 class Place(NamedTuple):
-    """A place in the changes. Rows get thrown away and databases exchanged: the time of the
-    row tells whether an id still means the same."""
+    """A place in the changes; a later one is greater. Rows get thrown away and databases
+    exchanged: the time of the row tells whether an id still means the same."""
 
+    tx: int
     id: int
     at: Micros
 
 
-START = Place(0, 0)
+START = Place(0, 0, 0)
 
 
 class Change(NamedTuple):
+    tx: int
     id: int
     at: Micros
     conversation_id: bytes
@@ -30,29 +32,58 @@ class Change(NamedTuple):
 
     @property
     def place(self) -> Place:
-        return Place(self.id, self.at)
+        return Place(self.tx, self.id, self.at)
+
+
+_COLUMNS = (
+    changes.c.tx,
+    changes.c.id,
+    changes.c.at,
+    changes.c.conversation_id,
+    changes.c.kind,
+    changes.c.message_id,
+)
 
 
 def newest_place(conn: sa.Connection) -> Place:
     c = changes.c
-    row = conn.execute(sa.select(c.id, c.at).order_by(c.id.desc()).limit(1)).first()
+    query = _settled(conn, sa.select(c.tx, c.id, c.at))
+    row = conn.execute(query.order_by(*_order(conn, newest_first=True)).limit(1)).first()
     return Place._make(row) if row else START
 
 
-def changes_after(conn: sa.Connection, after: int, limit: int) -> list[Change]:
+def changes_after(conn: sa.Connection, after: Place, limit: int) -> list[Change]:
     """The next changes in their order."""
-    c = changes.c
-    query = sa.select(c.id, c.at, c.conversation_id, c.kind, c.message_id)
-    query = query.where(c.id > after).order_by(c.id).limit(limit)
+    if conn.dialect.name == "postgresql":
+        later = sa.tuple_(changes.c.tx, changes.c.id) > sa.tuple_(after.tx, after.id)
+    else:
+        later = changes.c.id > after.id
+    query = _settled(conn, sa.select(*_COLUMNS)).where(later)
+    query = query.order_by(*_order(conn)).limit(limit)
     return [Change._make(row) for row in conn.execute(query)]
+
+
+def _settled(conn: sa.Connection, query: sa.Select[Any]) -> sa.Select[Any]:
+    """Without what transactions wrote before which another, still running, may have its rows."""
+    if conn.dialect.name != "postgresql":
+        return query
+    oldest = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
+    return query.where(changes.c.tx < sa.cast(sa.cast(oldest, sa.Text), sa.BigInteger))
+
+
+def _order(conn: sa.Connection, *, newest_first: bool = False) -> list[sa.ColumnElement[Any]]:
+    """On SQLite, where one writes, ids are the order by themselves."""
+    columns = [changes.c.tx, changes.c.id] if conn.dialect.name == "postgresql" else [changes.c.id]
+    return [column.desc() if newest_first else column.asc() for column in columns]
 
 
 def is_kept(conn: sa.Connection, place: Place) -> bool:
     """Can it be followed from there without missing anything?"""
     if place == START:
         return conn.execute(sa.select(sa.func.min(changes.c.id))).scalar() in (None, 1)
-    at = conn.execute(sa.select(changes.c.at).where(changes.c.id == place.id)).scalar()
-    return at == place.at
+    query = sa.select(changes.c.tx, changes.c.id, changes.c.at).where(changes.c.id == place.id)
+    row = conn.execute(query).first()
+    return row is not None and Place._make(row) == place
 
 
 def load_changed(conn: sa.Connection, found: Sequence[Change]) -> tuple[Messages, Conversations]:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from hub.errors import SchemaTooNew, StoreUnavailable
 
-HEAD = "0001"
-REVISIONS = ("0001",)
+HEAD = "0002"
+REVISIONS = ("0001", "0002")
 
 
 def migrate_sqlite(path: Path) -> bool:

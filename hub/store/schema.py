@@ -4,8 +4,11 @@ Ids are UUIDv7 in 16 bytes, times integer microseconds UTC. `messages` is inbox,
 transcript in one. Partial indexes test columns for NULL only, which both databases can prove.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 
 metadata = sa.MetaData(
     naming_convention={
@@ -15,6 +18,24 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+class CurrentTransaction(sa.sql.functions.FunctionElement[int]):
+    """The number of the transaction that writes: on PostgreSQL ids are given out in another order
+    than the one in which they become visible. 0 on SQLite, where one writer does both."""
+
+    inherit_cache = True
+
+
+@compiles(CurrentTransaction)
+def _no_transaction(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "0"
+
+
+@compiles(CurrentTransaction, "postgresql")
+def _xid(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "(pg_current_xact_id()::text::bigint)"
+
 
 Id = sa.LargeBinary(16)
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -238,6 +259,12 @@ sa.Index(
     sqlite_where=messages.c.lane.isnot(None),
     postgresql_where=messages.c.lane.isnot(None),
 )
+sa.Index(
+    "ix_messages_failed",
+    messages.c.id,
+    sqlite_where=messages.c.error_class.isnot(None),
+    postgresql_where=messages.c.error_class.isnot(None),
+)
 
 receipts = sa.Table(
     "receipts",
@@ -263,8 +290,10 @@ changes = sa.Table(
     _text("kind"),
     _id("message_id", null=True),
     _time("at", null=False),
+    sa.Column("tx", sa.BigInteger, nullable=False, server_default=CurrentTransaction()),
     sqlite_autoincrement=True,
 )
+sa.Index("ix_changes_tx_id", changes.c.tx, changes.c.id).ddl_if(dialect="postgresql")
 media = sa.Table(
     "media",
     metadata,
@@ -337,6 +366,7 @@ hooks = sa.Table(
     _text("content_type"),
     sa.Column("body", sa.LargeBinary, nullable=False),
     _time("received_at", null=False),
+    _text("signature"),  # the header lines that signed it, for another look at whose it is
 )
 dead_letters = sa.Table(
     "dead_letters",
@@ -349,8 +379,17 @@ dead_letters = sa.Table(
     sa.Column("raw", Json),
     _time("created_at", null=False),
     _time("resolved_at"),
+    _count("attempt"),
+    _time("due_at"),  # somebody asked to try it again
 )
 sa.Index("ix_dead_letters_created_at", dead_letters.c.created_at)
+sa.Index("ix_dead_letters_reference", dead_letters.c.reference)
+sa.Index(
+    "ix_dead_letters_due",
+    dead_letters.c.due_at,
+    sqlite_where=dead_letters.c.due_at.isnot(None),
+    postgresql_where=dead_letters.c.due_at.isnot(None),
+)
 
 idempotency = sa.Table(
     "idempotency",

@@ -60,9 +60,9 @@ class Feed:
         finally:
             self._members -= 1
 
-    async def reach(self, id: int) -> None:
+    async def reach(self, place: Place) -> None:
         """Wait until `place` is at least there."""
-        while self.place.id < id:
+        while self.place < place:
             await self._moved.wait()
 
     async def run(self) -> None:
@@ -89,7 +89,7 @@ class Feed:
             signal.close()
 
     async def _step(self) -> int:
-        changes = await self._store.read(changes_after, self.place.id, PAGE)
+        changes = await self._store.read(changes_after, self.place, PAGE)
         if not changes:
             return 0
         handing = [await listener.load(changes) for listener in self.listeners]

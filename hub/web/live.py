@@ -115,11 +115,11 @@ class AgentSockets:
             self.outlets.add(outlet)
             return
         await outlet.send(_frame(place, type="welcome"))
-        await self._feed.reach(place.id)
-        while place.id < self._feed.place.id:
-            found = await self._state.store.read(changes_after, place.id, PAGE)
+        await self._feed.reach(place)
+        while place < self._feed.place:
+            found = await self._state.store.read(changes_after, place, PAGE)
             # What lies beyond the feed's place comes by the feed.
-            found = [change for change in found if change.id <= self._feed.place.id]
+            found = [change for change in found if change.place <= self._feed.place]
             if not found:
                 break
             frame = await self._frame(found)
@@ -174,18 +174,20 @@ def coalesce(
 
 
 def _frame(place: Place | None, **fields: Any) -> Frame:
-    cursor = f"{place.id}-{place.at}" if place else ""
+    cursor = ""
     if place:
+        cursor = f"{place.id}-{place.at}" + (f"-{place.tx}" if place.tx else "")
         fields["cursor"] = cursor
     return Frame(orjson.dumps(fields).decode(), cursor)
 
 
 def _read_cursor(text: str) -> Place | None:
-    id, _, at = text.partition("-")
-    if not (id.isascii() and id.isdigit() and at.isascii() and at.isdigit()):
+    parts = text.split("-")
+    if len(parts) not in (2, 3) or not all(p.isascii() and p.isdigit() for p in parts):
         return None
-    place = Place(int(id), int(at))
-    return place if place == START or 0 < place.id < 2**63 > place.at else None
+    id, at, tx = map(int, [*parts, "0"][:3])
+    place = Place(tx, id, at)
+    return place if place == START or (0 < id < 2**63 > max(at, tx)) else None
 
 
 @live.route("GET", "/live", tag="live", errors=(426,))
