@@ -29,6 +29,7 @@ from hub.fetch import Fetching
 from hub.intake import Intake
 from hub.log import register_secrets
 from hub.media import MediaFetcher, MediaFolder
+from hub.metrics import Metrics
 from hub.outbox import Outbox
 from hub.settings import Settings, require_secret_key, validate_channel
 from hub.store import Store, open_store, sqlite_path
@@ -64,6 +65,7 @@ class Hub:
     outbox: Outbox
     worker: Worker
     state: State
+    metrics: Metrics
 
 
 def find_connector(kind: str, name: str = "") -> type[Connector]:
@@ -208,12 +210,13 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             raise SettingsError(
                 f"dialogs.default: there is no dialog named {settings.dialogs.default}"
             )
-        intake = Intake(store, bus, clock, channels)
+        metrics = Metrics(channels.by_name)
+        intake = Intake(store, bus, clock, channels, metrics)
         desk = Desk(store, bus, clock, channels, limits)
-        outbox = Outbox(store, bus, clock, channels, limits)
+        outbox = Outbox(store, bus, clock, channels, limits, metrics)
         answerer = Answerer(store, clock, channels, dialogs, settings)
-        fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon)
-        worker = Worker(store, bus, clock, answerer, outbox, fetching, limits)
+        fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
+        worker = Worker(store, bus, clock, answerer, outbox, fetching, limits, metrics)
         state = State(
             settings=settings,
             store=store,
@@ -222,10 +225,22 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             channels=channels,
             desk=desk,
             intake=intake,
+            metrics=metrics,
             beat=worker.beat,
         )
         yield Hub(
-            settings, clock, bus, store, channels, dialogs, intake, desk, outbox, worker, state
+            settings,
+            clock,
+            bus,
+            store,
+            channels,
+            dialogs,
+            intake,
+            desk,
+            outbox,
+            worker,
+            state,
+            metrics,
         )
 
 

@@ -31,3 +31,8 @@ class Channels:
         self.by_name = {c.name: c for c in self.all}
         self.by_id = {c.id: c for c in self.all}
         self.by_account = {(c.kind, c.account): c for c in self.all}
+
+    def name_of(self, channel_id: bytes) -> str:
+        """The settings' name of a channel; "" of one they no longer have."""
+        channel = self.by_id.get(channel_id)
+        return channel.name if channel else ""

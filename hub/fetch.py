@@ -15,6 +15,7 @@ from hub.connector import FetchesMedia
 from hub.errors import MediaRefused, SendFailed, StoreUnavailable, Unreachable
 from hub.media import MediaFetcher
 from hub.message import Media
+from hub.metrics import Metrics
 from hub.rate import retry_delay
 from hub.store import Store
 from hub.store.attachments import due, settle
@@ -35,6 +36,7 @@ class Fetching:
         channels: Channels,
         fetcher: MediaFetcher,
         horizon: float,
+        metrics: Metrics,
     ) -> None:
         """`horizon`: seconds after which a fetch that keeps failing is given up."""
         self._store = store
@@ -43,6 +45,7 @@ class Fetching:
         self._channels = channels
         self._fetcher = fetcher
         self._horizon = round(horizon * SECOND)
+        self._metrics = metrics
         self._poked = Signal(bus, "media")
 
     async def run(self) -> None:
@@ -125,5 +128,7 @@ class Fetching:
             due_at=due_at,
             reason=reason,
         )
+        state = "retried" if due_at is not None else attachment.state
+        self._metrics.media(self._channels.name_of(row["channel_id"]), state).inc()
         if due_at is None:
             self._bus.poke("change")

@@ -10,9 +10,11 @@ from hub.clock import Clock, Micros, new_id
 from hub.connector import Hook
 from hub.errors import HookRejected, StoreUnavailable
 from hub.message import Inbound, Receipt
+from hub.metrics import Metrics
 from hub.signal import Parsed, Signal, Typing, Unreadable
 from hub.store import Store
 from hub.store.accept import Acceptance, Arrival, StoredMessage, accept
+from hub.store.accept import Accepted as Stored
 from hub.store.rows import Row, as_json, inbound_row
 
 log = structlog.get_logger(__name__)
@@ -40,11 +42,14 @@ class Accepted:
 
 
 class Intake:
-    def __init__(self, store: Store, bus: Bus, clock: Clock, channels: Channels) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, channels: Channels, metrics: Metrics
+    ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._channels = channels
+        self._metrics = metrics
 
     async def accept(
         self, channel: Channel, parsed: list[Parsed], *, raw: Hook | None = None, dead: str = ""
@@ -114,6 +119,7 @@ class Intake:
             item.dead.append(_dead_row(hook_id, channel.name, dead, None, at))
         known = [self._sort(item, channel, one, hook_id) for one in parsed]
         done = await self._store.each(accept, item, urgent=True)
+        self._count(channel, item, done)
         for signal in parsed:
             if isinstance(signal, Typing):
                 self._bus.poke("typing", signal.sender.encode())
@@ -133,6 +139,23 @@ class Intake:
         ]
         new = sum(one.new for one in done.stored)
         return Accepted(new, len(done.stored) - new, len(item.dead), stored)
+
+    def _count(self, channel: Channel, item: Acceptance, done: Stored) -> None:
+        metrics, name_of = self._metrics, self._channels.name_of
+        heard = {channel.name}
+        for arrival, stored in zip(item.arrivals, done.stored, strict=True):
+            name = name_of(arrival.channel_id)
+            count = metrics.accepted if stored.new else metrics.duplicates
+            count(name).inc()
+            heard.add(name)
+        for name in heard:
+            metrics.last_inbound(name).set_to_current_time()
+        for channel_id, receipt in item.receipts:
+            metrics.receipts(name_of(channel_id), receipt.status).inc()
+        for channel_id in done.reconciled:
+            metrics.reconciled(name_of(channel_id), "receipt").inc()
+        if item.dead:
+            metrics.dead(channel.name).inc(len(item.dead))
 
     def _sort(self, item: Acceptance, channel: Channel, one: Parsed, hook_id: bytes) -> bool:
         """Put one item where it belongs; False when no channel has its account."""

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from dataclasses import dataclass, field
 
 import structlog
 
@@ -11,8 +10,16 @@ from hub.bus import Bus
 from hub.channels import Channel, Channels
 from hub.clock import SECOND, Clock, Micros
 from hub.connector import Reconciles
-from hub.errors import LeaseLost, NotReached, OutcomeUnknown, SendFailed, StoreUnavailable
+from hub.errors import (
+    EarlierPartFailed,
+    LeaseLost,
+    NotReached,
+    OutcomeUnknown,
+    SendFailed,
+    StoreUnavailable,
+)
 from hub.message import Address, Outbound, Sent
+from hub.metrics import Metrics
 from hub.outreach.gate import make_gate
 from hub.rate import Rates, retry_delay
 from hub.settings import LimitSettings
@@ -26,22 +33,15 @@ log = structlog.get_logger(__name__)
 LATE = 0.1  # seconds
 
 
-@dataclass
-class Counts:
-    """What was sent, by outcome, since the start; repeats are sends whose first try may have
-    arrived."""
-
-    sent: int = 0
-    retried: int = 0
-    unknown: int = 0
-    repeated: int = 0
-    reconciled: int = 0
-    failed: dict[str, int] = field(default_factory=dict)
-
-
 class Outbox:
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, channels: Channels, limits: LimitSettings
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        channels: Channels,
+        limits: LimitSettings,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -50,7 +50,7 @@ class Outbox:
         self._limits = limits
         self._gate = make_gate({c.id: c.limits for c in channels.all})
         self._rates = Rates(channels)
-        self.counts = Counts()
+        self._metrics = metrics
         self.is_stopped = False
         """Set at a stop: what was begun is settled, nothing more is begun."""
 
@@ -77,6 +77,7 @@ class Outbox:
             if claimed is None:
                 return None
             if isinstance(claimed, Wait):
+                self.note(claimed)
                 if claimed.until == 0:
                     self._bus.poke("change")
                     claimed = None
@@ -104,6 +105,12 @@ class Outbox:
         until = self._clock.now() + max(round(seconds * SECOND), 1)
         await self._store.write(abandon, attempt, until)
         return until
+
+    def note(self, wait: Wait) -> None:
+        """Count a row that came to another state without a call."""
+        if wait.state:
+            name = self._channels.name_of(wait.channel_id)
+            self._metrics.settled(name, wait.state, wait.error_class)
 
     async def give_up(self, attempt: Attempt) -> None:
         """Undo a send that was begun and whose call will not be made."""
@@ -143,8 +150,11 @@ class Outbox:
     async def _call(self, channel: Channel, attempt: Attempt) -> Sent | SendFailed:
         row = attempt.row
         out = outbound_of(channel, attempt)
+        if row["attempt"] > 1:
+            self._metrics.send_retries(channel.name).inc()
         if row["unknowns"]:
-            self.counts.repeated += 1
+            self._metrics.repeated(channel.name).inc()
+        begun = time.monotonic()
         try:
             sent = await channel.connector.send(out)
         except SendFailed as error:
@@ -158,12 +168,13 @@ class Outbox:
             # A connector's own mistake: the call may have been made.
             log.error("connector raised", channel=channel.name, error=type(error).__name__)
             return OutcomeUnknown(type(error).__name__)
+        finally:
+            self._metrics.send_seconds(channel.name).observe(time.monotonic() - begun)
         return sent
 
     async def _settle(self, attempt: Attempt, outcome: Sent | SendFailed) -> Settled | None:
         row = attempt.row
         retry_at = self._retry_at(attempt, outcome)
-        self._count(outcome, retry_at)
         if isinstance(outcome, SendFailed) and outcome.pauses_channel:
             self._pause(row["channel_id"], outcome)
         item = Settlement(
@@ -172,7 +183,10 @@ class Outbox:
         try:
             settled = await self._keep(item)
         except LeaseLost:
+            self._metrics.leases_lost("send").inc()
             return None
+        if isinstance(settled, Settled):
+            self._count(row["channel_id"], settled.state, outcome)
         self._bus.poke("change")
         return settled if isinstance(settled, Settled) else None
 
@@ -214,7 +228,7 @@ class Outbox:
                 # A SendFailed, or the connector's own mistake: either way nothing was learnt.
                 log.warning("look-up failed", channel=channel.name, error=type(error).__name__)
         if found is not None:
-            self.counts.reconciled += 1
+            self._metrics.reconciled(self._channels.name_of(row["channel_id"]), "look_up").inc()
             await self._settle(attempt, found)
             return None
         await self._store.write(abandon, attempt)
@@ -226,16 +240,11 @@ class Outbox:
             channel.paused = error.reason or "misconfigured"
             log.error("channel paused", channel=channel.name, code=error.code)
 
-    def _count(self, outcome: Sent | SendFailed, retry_at: Micros | None) -> None:
-        if isinstance(outcome, Sent):
-            self.counts.sent += 1
-        elif isinstance(outcome, OutcomeUnknown):
-            self.counts.unknown += 1
-        elif retry_at is not None:
-            self.counts.retried += 1
-        else:
-            failed = self.counts.failed
-            failed[outcome.error_class] = failed.get(outcome.error_class, 0) + 1
+    def _count(self, channel_id: bytes, state: str, outcome: Sent | SendFailed) -> None:
+        reason = outcome.error_class if isinstance(outcome, SendFailed) else ""
+        if state == "cancelled":
+            reason = EarlierPartFailed.error_class
+        self._metrics.settled(self._channels.name_of(channel_id), state, reason)
 
 
 def outbound_of(channel: Channel, attempt: Attempt) -> Outbound:

@@ -80,7 +80,8 @@ class Section(BaseModel):
 
 
 class HubSettings(Section):
-    """`allow_private_media` lets attachments be fetched from private and loopback addresses."""
+    """`allow_private_media` lets attachments be fetched from private and loopback addresses.
+    `metrics`: `/metrics` for API tokens of role admin, or for whoever can reach it."""
 
     name: str = "Onethread"
     database: Annotated[str, AfterValidator(_check_database)] = Field(
@@ -98,6 +99,7 @@ class HubSettings(Section):
     allow_private_media: bool = False
     uvloop: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics: Literal["token", "open"] = "token"
 
     @property
     def on_sqlite(self) -> bool:

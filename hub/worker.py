@@ -11,12 +11,13 @@ from hub.bus import Bus
 from hub.clock import SECOND, Clock
 from hub.errors import LeaseLost, StoreUnavailable
 from hub.fetch import Fetching
+from hub.metrics import Metrics
 from hub.outbox import Outbox
 from hub.pool import Pool
 from hub.settings import LimitSettings
 from hub.store import Store
 from hub.store.claims import Claim, Leased, Work, claim, release
-from hub.store.sends import Attempt
+from hub.store.sends import Attempt, Wait
 from hub.store.sweep import pending, throw_away, wake_snoozed
 from hub.store.turns import commit
 from hub.turn import Answerer
@@ -37,6 +38,7 @@ class Worker:
         outbox: Outbox,
         fetching: Fetching,
         limits: LimitSettings,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -45,6 +47,7 @@ class Worker:
         self._outbox = outbox
         self._fetching = fetching
         self._limits = limits
+        self._metrics = metrics
         self._turns = Pool("turns", self._handle, limits.workers)
         self._sends = Pool("sends", self._deliver, limits.sends)
         self._begun: dict[bytes, Attempt] = {}
@@ -99,6 +102,9 @@ class Worker:
 
     async def _turn(self, work: Work) -> bool:
         """One event, from its claim to its commit. False: it is not done, or not ours."""
+        begun_at = time.monotonic()
+        if work.claims > 1:
+            self._metrics.turn_retries.inc()
         try:
             ending = await self._answerer.answer(work)
             addresses = {row["address_id"] for row in ending.rows if row["lane"] is not None}
@@ -109,6 +115,7 @@ class Worker:
             begun = await self._store.each(commit, ending)
         except LeaseLost:
             # Lost to another worker or to a new owner: give back what may still be ours.
+            self._metrics.leases_lost("turn").inc()
             await self._store.write(release, work.id, work.token, forget=True)
             self._turns.poke(work.id)
             return False
@@ -120,9 +127,14 @@ class Worker:
             raise
         except Exception as error:
             log.error("turn failed", error=type(error).__name__, exc_info=True)
+            self._metrics.turn_failures.inc()
             await self._store.write(release, work.id, work.token, forget=False)
             self._turns.poke_later(work.id, 0.2 * work.claims)
             return False
+        self._metrics.turns.inc()
+        self._metrics.turn_seconds.observe(time.monotonic() - begun_at)
+        if isinstance(begun, Wait):
+            self._outbox.note(begun)
         for address_id in addresses:
             if isinstance(begun, Attempt):
                 self._begun[address_id] = begun

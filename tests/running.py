@@ -101,6 +101,15 @@ class House:
 
         return await self.hub.store.read(read)
 
+    def counted(self, name: str, kind: str = "total", **labels: str) -> float:
+        """What the hub has counted under a metric's name, over all series with these labels."""
+        return sum(
+            sample.value
+            for metric in self.hub.metrics.registry.collect()
+            for sample in metric.samples
+            if sample.name == f"onethread_{name}_{kind}" and sample.labels.items() >= labels.items()
+        )
+
     async def until(self, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
         """Wait until `condition` (sync or async) is truthy; returns what it gave."""
         end = time.monotonic() + seconds

@@ -85,11 +85,13 @@ class StoredMessage:
 @dataclass(slots=True)
 class Accepted:
     """What became of it. `turns` are conversations with something to handle, `sends` addresses
-    whose outbox may go on; `stored` is in the order of the arrivals."""
+    whose outbox may go on; `stored` is in the order of the arrivals; `reconciled` has the channel
+    of each send whose outcome was unknown until now."""
 
     stored: list[StoredMessage] = field(default_factory=list)
     turns: set[bytes] = field(default_factory=set)
     sends: set[bytes] = field(default_factory=set)
+    reconciled: list[bytes] = field(default_factory=list)
     fetches: bool = False
 
 
@@ -101,10 +103,11 @@ def accept(conn: sa.Connection, items: Sequence[Acceptance]) -> list[Accepted]:
         _store_arrivals(conn, arrivals)
     receipts = [(c, r, item.at) for item in items for c, r in item.receipts]
     if receipts:
-        woken = apply_receipts(conn, receipts)
+        applied = apply_receipts(conn, receipts)
+        results[0].reconciled = applied.reconciled  # counted for the process, not for one item
         for item, result in arrivals:
             if item.receipts:
-                result.sends |= woken
+                result.sends |= applied.woken
     for item, result in arrivals:
         for channel_id, signal in item.signals:
             result.turns |= apply_signal(conn, channel_id, signal, item.at)

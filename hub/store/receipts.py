@@ -1,6 +1,7 @@
 """What providers say later of our messages: always kept, and state only moves forward."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -84,17 +85,23 @@ CANCEL_LATER_PARTS = (
 )
 
 
-def apply_receipts(
-    conn: sa.Connection, heard: Sequence[tuple[bytes, Receipt, Micros]]
-) -> set[bytes]:
+@dataclass(slots=True)
+class Applied:
+    """`woken`: addresses whose outbox may go on. `reconciled`: the channel of each send whose
+    outcome was unknown until now."""
+
+    woken: set[bytes] = field(default_factory=set)
+    reconciled: list[bytes] = field(default_factory=list)
+
+
+def apply_receipts(conn: sa.Connection, heard: Sequence[tuple[bytes, Receipt, Micros]]) -> Applied:
     """Keep every receipt and move the messages it is about forward. A receipt whose message is
-    not known yet waits under its external id for the send to settle. Returns the addresses
-    whose outbox may go on."""
+    not known yet waits under its external id for the send to settle."""
     found = _find(conn, heard)
     rows: list[Row] = []
     changed: dict[bytes, Row] = {}
     moved: list[Row] = []
-    woken: set[bytes] = set()
+    applied = Applied()
     for channel_id, receipt, at in heard:
         message = found.get((channel_id, receipt))
         code = receipt.error.code if receipt.error else ""
@@ -113,7 +120,9 @@ def apply_receipts(
         )
         if message and (state := advance(message["state"], receipt.status)):
             if message["lane"] is not None:
-                woken.add(message["address_id"])
+                applied.woken.add(message["address_id"])
+            if message["state"] == "unknown":
+                applied.reconciled.append(channel_id)
             settle_row(message, state, receipt)
             changed[message["id"]] = message
             moved.append(
@@ -138,7 +147,7 @@ def apply_receipts(
             moved += cancel_later_parts(conn, message, heard[0][2])
     if moved:
         execute_many(conn, INSERT_CHANGES, moved)
-    return woken
+    return applied
 
 
 def _find(

@@ -55,9 +55,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to send before `until` (the hub's clock; 0: look again at once)."""
+    """Nothing to send before `until` (the hub's clock; 0: look again at once). Where a row came
+    to another state without a call: which channel's, the state, and why."""
 
     until: Micros
+    channel_id: bytes = b""
+    state: str = ""
+    error_class: str = ""
 
 
 SendClaimed = Attempt | Wait | None
@@ -259,7 +263,7 @@ class _Step:
         due = (row["sending_at"] or item.at) + item.unknown_for
         self.moves.append(moved(row, "unknown", due=due, unknowns=unknowns))
         self.changed.append((row, item.at))
-        return Wait(due)
+        return Wait(due, row["channel_id"], "unknown", "outcome_unknown")
 
     def _end(self, row: Row, state: str, at: Micros, reason: str) -> Wait:
         params = moved(row, state)
@@ -269,13 +273,13 @@ class _Step:
         self.changed.append((row, at))
         if state == "failed":
             self.failed.append((row, at))
-        return Wait(0)
+        return Wait(0, row["channel_id"], state, params["new_class"] or "")
 
     def _fail(self, row: Row, at: Micros, error: SendFailed) -> Wait:
         self.moves.append(moved(row, "failed", error=error))
         self.changed.append((row, at))
         self.failed.append((row, at))
-        return Wait(0)
+        return Wait(0, row["channel_id"], "failed", error.error_class)
 
     def write(self, conn: sa.Connection) -> None:
         if self.leases:

@@ -13,9 +13,11 @@ from hub.web.api_customers import customers
 from hub.web.api_session import session
 from hub.web.assets import add_assets
 from hub.web.feed import FEED, Feed, follow
+from hub.web.health import add_health
 from hub.web.hooks import add_hooks
 from hub.web.live import add_live, live
 from hub.web.media import add_media
+from hub.web.metrics import add_metrics
 from hub.web.openapi import Json, describe
 from hub.web.pages import DOCUMENT, add_pages
 from hub.web.problem import problems
@@ -47,6 +49,8 @@ def create_app(state: State) -> web.Application:
     add_visitors(app)
     add_media(app)
     add_pages(app)
+    add_health(app)
+    add_metrics(app)
     add_assets(app)
     return app
 

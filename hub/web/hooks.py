@@ -4,6 +4,7 @@ Nothing else happens inside the request.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -40,22 +41,27 @@ async def receive(request: web.Request, channel: Channel) -> web.Response:
         return await refuse(request)
     if request.method not in ("GET", "POST"):
         return web.Response(status=405, headers={"Allow": "GET, POST"})
+    answered = partial(state.metrics.hooks, channel.name)
     body = await _read(request, state.settings.limits.hook_bytes)
     if body is None:
+        answered("too_large").inc()
         # The rest of the body is not read: the connection cannot be used again.
         return web.Response(status=413, text="too large", headers={"Connection": "close"})
     hook = make_hook(state, request, body)
     try:
         channel.connector.check(hook)
     except HookRejected as rejected:
+        answered("refused").inc()
         log.warning("hook rejected", channel=channel.name, reason=str(rejected))
         return web.Response(status=403, text="not genuine")
     if hook.method == "POST":
         try:
             await _accept(state, channel, hook)
         except StoreUnavailable as error:
+            answered("unavailable").inc()
             log.error("hook not stored", channel=channel.name, error=str(error))
             return web.Response(status=503, headers={"Retry-After": "5"})
+        answered("accepted").inc()
     answer = channel.connector.answer(hook)
     return web.Response(
         status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type}

@@ -1,4 +1,4 @@
-"""The hub's own few plain pages: login, home, API docs; and the health checks."""
+"""The hub's own few plain pages: login, home, API docs."""
 
 import base64
 import hashlib
@@ -6,11 +6,8 @@ from collections.abc import Callable
 from html import escape
 from urllib.parse import quote
 
-import structlog
 from aiohttp import web
 
-from hub import __version__
-from hub.store.tokens import find_token
 from hub.web.auth import (
     check_same_site,
     end_session,
@@ -22,8 +19,6 @@ from hub.web.auth import (
 from hub.web.openapi import STYLE, Json, render
 from hub.web.problem import Problem
 from hub.web.state import STATE
-
-log = structlog.get_logger(__name__)
 
 DOCUMENT: web.AppKey[Callable[[], Json]] = web.AppKey("openapi")
 """The OpenAPI document, made when it is first asked for."""
@@ -56,7 +51,6 @@ WORDS = {
         "none": "এখনও কোনো চ্যানেল যোগ করা হয়নি।",
     },
 }
-FRESH = 30.0
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 CSP = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self';"
@@ -177,25 +171,6 @@ async def show_document(request: web.Request) -> web.Response:
     return web.json_response(request.app[DOCUMENT]())
 
 
-async def tell_alive(request: web.Request) -> web.Response:
-    return web.json_response({"status": "ok", "version": __version__})
-
-
-async def tell_ready(request: web.Request) -> web.Response:
-    """503 while the database cannot be read or this process's worker stands still."""
-    state = request.app[STATE]
-    problem = ""
-    try:
-        await state.store.read(find_token, bytes(32))
-    except Exception as error:  # whatever it is, this process cannot serve
-        log.error("not ready", error=type(error).__name__)
-        problem = "store"
-    if not problem and state.beat is not None and state.beat() > FRESH:
-        problem = "worker"
-    status = {"status": "unready", "problem": problem} if problem else {"status": "ready"}
-    return web.json_response(status, status=503 if problem else 200)
-
-
 def add_pages(app: web.Application) -> None:
     app.router.add_get("/", show_home)
     app.router.add_get("/login", show_login)
@@ -203,5 +178,3 @@ def add_pages(app: web.Application) -> None:
     app.router.add_post("/logout", log_out)
     app.router.add_get("/api/docs", show_docs)
     app.router.add_get("/api/v1/openapi.json", show_document)
-    app.router.add_get("/healthz", tell_alive)
-    app.router.add_get("/readyz", tell_ready)

@@ -10,6 +10,7 @@ from hub.channels import Channels
 from hub.clock import Clock
 from hub.desk.answers import Desk
 from hub.intake import Intake
+from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.store.sql import Store
 from hub.web.codes import LoginCodes
@@ -28,6 +29,7 @@ class State:
     channels: Channels
     desk: Desk
     intake: Intake
+    metrics: Metrics
     demo: bool = False
     beat: Callable[[], float] | None = None
     ping_every: float = 25.0

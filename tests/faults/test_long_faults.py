@@ -36,7 +36,7 @@ async def test_gone_for_ten_minutes(tmp_path: Path, channel: str) -> None:
         assert [len(scene.calls(f"reply {number}")) for number in range(3)] == [1, 1, 1]
         heard = [i.text for i in scene.standin.shown(CUSTOMER) if i.text.startswith("reply")]
         assert heard == ["reply 0", "reply 1", "reply 2"]
-        assert scene.house.hub.outbox.counts.repeated == 0
+        assert scene.house.counted("sends_repeated") == 0
         await scene.assert_others_unharmed("afterwards", by_agent=True)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import sqlalchemy as sa
 
 from hub.store.schema import tokens
 from hub.store.tokens import hash_secret, list_tokens, revoke_tokens
@@ -229,8 +228,4 @@ async def test_health(site: Site) -> None:
         assert (answer.status, await answer.json()) == (200, {"status": "ready"})
     site.hub.state.beat = lambda: 31.0
     async with site.http.get(site.url + "/readyz") as answer:
-        assert (answer.status, (await answer.json())["problem"]) == (503, "worker")
-    broken = sa.text("ALTER TABLE tokens RENAME TO lost")
-    await site.hub.store.write(lambda conn: conn.execute(broken).close())
-    async with site.http.get(site.url + "/readyz") as answer:
-        assert (answer.status, (await answer.json())["problem"]) == (503, "store")
+        assert (answer.status, list((await answer.json())["problems"])) == (503, ["worker"])

@@ -1,0 +1,74 @@
+"""What there is to say of the database itself: does it take a write, and what waits in it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from hub.clock import Micros
+from hub.store.schema import dead_letters, idempotency, media, messages, timers
+
+MOST = 10_000
+
+_TRIAL = {"scope": "health", "key": "trial"}
+
+
+def try_write(conn: sa.Connection, at: Micros) -> None:
+    """Write a row and take it back: whoever commits this can write."""
+    conn.execute(sa.delete(idempotency).filter_by(**_TRIAL))
+    conn.execute(sa.insert(idempotency).values(**_TRIAL, fingerprint="", created_at=at))
+    conn.execute(sa.delete(idempotency).filter_by(**_TRIAL))
+
+
+def try_read(conn: sa.Connection) -> None:
+    """Look something up: whoever returns can read."""
+    conn.execute(sa.select(idempotency.c.created_at).filter_by(**_TRIAL)).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many wait in each queue, and since when the oldest of them. No more than MOST are looked
+    at in one queue, so that a look costs little on the worst day."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    oldest: dict[str, Micros] = field(default_factory=dict)
+    dead: dict[str, int] = field(default_factory=dict)
+    """Dead letters that nobody has resolved, of the last MOST, by kind."""
+
+
+def read_backlog(conn: sa.Connection, at: Micros) -> Backlog:
+    found = Backlog()
+    waiting = (
+        ("unhandled", messages.c.created_at, messages.c.handled_at.is_(None)),
+        ("timers", timers.c.due_at, timers.c.due_at <= at),
+        ("media", media.c.created_at, media.c.due_at.isnot(None)),
+    )
+    for queue, since, condition in waiting:
+        rows = sa.select(since.label("since")).where(condition).limit(MOST).subquery()
+        query = sa.select(sa.func.count(), sa.func.min(rows.c.since)).select_from(rows)
+        _note(found, queue, *conn.execute(query).one())
+    rows = (
+        sa.select(messages.c.state, messages.c.created_at)
+        .where(messages.c.lane.isnot(None))
+        .limit(MOST)
+        .subquery()
+    )
+    by_state = sa.select(rows.c.state, sa.func.count(), sa.func.min(rows.c.created_at))
+    for state, count, since in conn.execute(by_state.group_by(rows.c.state)):
+        _note(found, state, count, since)
+    newest = (
+        sa.select(dead_letters.c.kind, dead_letters.c.resolved_at)
+        .order_by(dead_letters.c.created_at.desc())
+        .limit(MOST)
+        .subquery()
+    )
+    unresolved = sa.select(newest.c.kind, sa.func.count()).where(newest.c.resolved_at.is_(None))
+    for kind, count in conn.execute(unresolved.group_by(newest.c.kind)):
+        found.dead[kind] = count
+    return found
+
+
+def _note(found: Backlog, queue: str, count: int, since: Any) -> None:
+    found.counts[queue] = count
+    if since is not None:
+        found.oldest[queue] = int(since)
