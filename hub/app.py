@@ -32,9 +32,8 @@ from hub.media import MediaFetcher, MediaFolder
 from hub.metrics import Metrics
 from hub.outbox import Outbox
 from hub.settings import Settings, require_secret_key, validate_channel
-from hub.store import Store, open_store, sqlite_path
+from hub.store import Store, migrate_database, open_store, sqlite_path
 from hub.store.accounts import enrol
-from hub.store.migrate import migrate_sqlite
 from hub.store.sqlite import FileLock, create_engine, explain
 from hub.store.sweep import recover
 from hub.store.writer_process import Child, fork_writer
@@ -137,23 +136,29 @@ async def open_channels(settings: Settings, store: Store, clock: Clock, http: Ht
 
 @dataclass(slots=True)
 class Ground:
-    """What a hub stands on: its database, kept from other hubs, and the process that writes it
-    where there is one."""
+    """What a hub on SQLite stands on: its database, kept from other hubs, and the process that
+    writes it where there is one. PostgreSQL needs neither."""
 
-    lock: FileLock
+    lock: FileLock | None = None
     writer: Child | None = None
 
 
 def prepare(settings: Settings) -> Ground:
-    """Take the database. With more than one processor a process of its own writes it; to be
-    called before there is an event loop, since it forks."""
+    """Take the database. With more than one processor a process of its own writes a SQLite file;
+    to be called before there is an event loop, since it forks."""
     require_secret_key(settings)
+    if not settings.hub.on_sqlite:
+        return Ground()
     path = sqlite_path(settings.hub.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, PATIENCE)
+    lock = _lock(path, PATIENCE)
     if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
         return Ground(lock)
     return Ground(lock, fork_writer(partial(create_engine, path), explain))
+
+
+def _lock(path: Path, patience: float = 0.0) -> FileLock:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, patience)
 
 
 @contextlib.asynccontextmanager
@@ -164,30 +169,30 @@ async def open_hub(
     out what is in hand is finished or given back."""
     require_secret_key(settings)
     clock = clock or Clock()
-    path = sqlite_path(settings.hub.database)
+    url = settings.hub.database
     if ground is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ground = Ground(FileLock(path))
-    lock = ground.lock
+        ground = Ground(_lock(sqlite_path(url)) if settings.hub.on_sqlite else None)
     try:
-        migrate_sqlite(path)
-        store = open_store(settings.hub.database, ground.writer)
+        await migrate_database(url)
+        store = open_store(url, ground.writer)
         try:
             async with _open_parts(settings, clock, store) as hub:
                 yield hub
         finally:
             await store.close()
     finally:
-        lock.release()
+        if ground.lock is not None:
+            ground.lock.release()
 
 
 @contextlib.asynccontextmanager
 async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIterator[Hub]:
     limits = settings.limits
-    # One process owns a SQLite file: whoever held leases or was sending before is gone.
-    cut = await store.write(recover, clock.now(), round(limits.reconcile_for * SECOND))
-    if cut:
-        log.warning("sends were cut off", count=cut)
+    if settings.hub.on_sqlite:
+        # One hub owns a SQLite file: whoever held leases or was sending before is gone.
+        cut = await store.write(recover, clock.now(), round(limits.reconcile_for * SECOND))
+        if cut:
+            log.warning("sends were cut off", count=cut)
     folder = MediaFolder(settings.hub.media)
     await asyncio.to_thread(folder.sweep)
     connector = aiohttp.TCPConnector(limit=limits.sends * 2, keepalive_timeout=12)
@@ -250,9 +255,11 @@ async def serving(
     host: str,
     port: int,
     extend: Callable[[web.Application], None] = lambda _app: None,
+    *,
+    worker: bool = True,
 ) -> AsyncIterator[str]:
-    """Listen and work; gives the local URL. `extend` may add routes. On the way out the web
-    closes while the worker finishes what is in hand."""
+    """Listen and, with `worker`, work; gives the local URL. `extend` may add routes. On the way
+    out the web closes while the worker finishes what is in hand."""
     from hub.web import create_app
 
     app = create_app(hub.state)
@@ -262,7 +269,11 @@ async def serving(
     try:
         site = web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
-        hub.worker.start()
+        if worker:
+            hub.worker.start()
+        else:
+            await hub.worker.stop()
+            hub.state.beat = lambda: 0.0
         address = runner.addresses[0]
         yield f"http://{host}:{address[1]}"
     finally:
@@ -286,7 +297,10 @@ async def serve(
     """Serve until SIGTERM or SIGINT; then finish what is in hand and return. Raises
     StoreUnavailable when the database cannot be written any more: whoever runs it starts again."""
     stopped = watch_stop()
-    async with open_hub(settings, ground=ground) as hub, serving(hub, host, port) as url:
+    async with (
+        open_hub(settings, ground=ground) as hub,
+        serving(hub, host, port, worker=worker) as url,
+    ):
         spare_collector()
         ready(url)
         lost = asyncio.create_task(hub.store.lost())
@@ -323,8 +337,18 @@ def watch_stop() -> asyncio.Event:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Work without serving the web. Several processes share one PostgreSQL; on SQLite refused."""
-    raise SettingsError("hub.database: `onethread worker` needs PostgreSQL")
+    """Work without serving the web, until SIGTERM or SIGINT. On SQLite refused: several processes
+    share one PostgreSQL."""
+    if settings.hub.on_sqlite:
+        raise SettingsError("hub.database: `onethread worker` needs PostgreSQL")
+    stopped = watch_stop()
+    async with open_hub(settings) as hub:
+        hub.worker.start()
+        spare_collector()
+        try:
+            await stopped.wait()
+        finally:
+            await hub.worker.stop()
 
 
 async def demo(data: Path | None, port: int, open_browser: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from hub.settings import Settings
-    from hub.store import Unit
+    from hub.store import Store, Unit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,25 +61,33 @@ def configure_log(level: str) -> None:
 
 def bring_up_to_date(settings: "Settings") -> bool:
     """Migrate the settings' database. True when there was anything to do."""
-    from hub.store import sqlite_path
-    from hub.store.migrate import migrate_sqlite
+    from hub.store import migrate_database
 
-    return migrate_sqlite(sqlite_path(settings.hub.database))
+    return run(migrate_database(settings.hub.database), settings)
 
 
 def write(settings: "Settings", unit: "Unit[P, T]", *arguments: P.args, **named: P.kwargs) -> T:
     """Commit one unit in the settings' database, brought up to date first."""
+    return _visit(settings, lambda store: store.write(unit, *arguments, **named))
+
+
+def read(settings: "Settings", unit: "Unit[P, T]", *arguments: P.args, **named: P.kwargs) -> T:
+    """What one unit reads in the settings' database, brought up to date first."""
+    return _visit(settings, lambda store: store.read(unit, *arguments, **named))
+
+
+def _visit(settings: "Settings", use: "Callable[[Store], Coroutine[Any, Any, T]]") -> T:
     from hub.store import open_store
 
-    async def commit() -> T:
+    async def visit() -> T:
         store = open_store(settings.hub.database)
         try:
-            return await store.write(unit, *arguments, **named)
+            return await use(store)
         finally:
             await store.close()
 
     bring_up_to_date(settings)
-    return run(commit(), settings)
+    return run(visit(), settings)
 
 
 def run(work: Coroutine[Any, Any, T], settings: "Settings | None" = None) -> T:

@@ -27,6 +27,7 @@ from hub.settings import load_settings
 from hub.store import tokens
 from hub.store.schema import messages
 from hub.store.sweep import pending
+from tests.databases import url_of
 
 WA_ACCOUNT = "106500000000777"
 SMS_NUMBER = "+15550100"
@@ -183,7 +184,7 @@ def overrides(
         found[name] = {**found.get(name, {}), **values}
     return {
         "hub": {
-            "database": f"sqlite:///{folder / 'hub.db'}",
+            "database": url_of(folder),
             "media": str(folder / "media"),
             "public_url": public_url,
             "secret_key": "k" * 40,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros
 from hub.store.schema import changes
+from hub.store.sql import has_row_locks
 from hub.store.threads import Conversations, Messages, load_conversations, load_messages
 
 
@@ -54,7 +55,7 @@ def newest_place(conn: sa.Connection) -> Place:
 
 def changes_after(conn: sa.Connection, after: Place, limit: int) -> list[Change]:
     """The next changes in their order."""
-    if conn.dialect.name == "postgresql":
+    if has_row_locks(conn):
         later = sa.tuple_(changes.c.tx, changes.c.id) > sa.tuple_(after.tx, after.id)
     else:
         later = changes.c.id > after.id
@@ -65,7 +66,7 @@ def changes_after(conn: sa.Connection, after: Place, limit: int) -> list[Change]
 
 def _settled(conn: sa.Connection, query: sa.Select[Any]) -> sa.Select[Any]:
     """Without what transactions wrote before which another, still running, may have its rows."""
-    if conn.dialect.name != "postgresql":
+    if not has_row_locks(conn):
         return query
     oldest = sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
     return query.where(changes.c.tx < sa.cast(sa.cast(oldest, sa.Text), sa.BigInteger))
@@ -73,7 +74,7 @@ def _settled(conn: sa.Connection, query: sa.Select[Any]) -> sa.Select[Any]:
 
 def _order(conn: sa.Connection, *, newest_first: bool = False) -> list[sa.ColumnElement[Any]]:
     """On SQLite, where one writes, ids are the order by themselves."""
-    columns = [changes.c.tx, changes.c.id] if conn.dialect.name == "postgresql" else [changes.c.id]
+    columns = [changes.c.tx, changes.c.id] if has_row_locks(conn) else [changes.c.id]
     return [column.desc() if newest_first else column.asc() for column in columns]
 
 

@@ -12,7 +12,8 @@ from hub.message import Sent
 from hub.store.bulk import Lookup, execute_many
 from hub.store.receipts import learn
 from hub.store.schema import addresses, channels, messages, receipts
-from hub.store.sends import MOVE, moved, note_changes
+from hub.store.sends import LOCK, MOVE, moved, note_changes
+from hub.store.sql import has_row_locks
 from hub.store.state import advance
 
 Row = dict[str, Any]
@@ -60,8 +61,8 @@ ROWS = Lookup(
         )
         .join(addresses, addresses.c.id == messages.c.address_id)
         .where(messages.c.id.in_(keys))
-        .order_by(addresses.c.id)
-        .with_for_update()
+        .order_by(messages.c.id)
+        .with_for_update(of=messages)
     )
 )
 EARLY_RECEIPTS = Lookup(
@@ -102,6 +103,9 @@ GIVE_BACK = addresses.update().where(addresses.c.id == sa.bindparam("row_id")).v
 def settle(conn: sa.Connection, items: Sequence[Settlement]) -> list[Settled | LeaseLost]:
     """Record outcomes and give the leases back. Where the lease was lost nothing is written: a
     receipt or the next holder settles the row."""
+    if has_row_locks(conn):
+        # The address before its messages, as whoever begins the next send locks them.
+        LOCK.rows(conn, list({item.address_id for item in items}))
     rows = {row["id"]: row for row in ROWS.rows(conn, [item.message_id for item in items])}
     kept = [
         item

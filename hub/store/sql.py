@@ -58,6 +58,11 @@ def _insert_new(dialect: str, table: sa.Table) -> Any:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
+def has_row_locks(conn: sa.Connection) -> bool:
+    """May another transaction write at the same time? On SQLite one writes alone."""
+    return conn.dialect.name == "postgresql"
+
+
 def lease_now(conn: sa.Connection) -> Micros:
     """Real time as all processes on this database share it, for leases."""
     if conn.dialect.name == "postgresql":

@@ -53,7 +53,12 @@ def pending(conn: sa.Connection, at: Micros, paused: frozenset[bytes], most: int
     head = messages.alias("head")
     held_up = sa.exists(
         sa.select(1).where(
-            head.c.address_id == messages.c.address_id, head.c.lane == 0, head.c.due_at > at
+            head.c.address_id == messages.c.address_id,
+            sa.or_(
+                head.c.lane < messages.c.lane,
+                sa.and_(head.c.lane == messages.c.lane, head.c.seq < messages.c.seq),
+            ),
+            head.c.due_at > at,
         )
     )
     sends = (

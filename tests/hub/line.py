@@ -12,14 +12,14 @@ from hub.errors import SendFailed
 from hub.message import Inbound, Kind, Message, Receipt, ReceiptError, ReceiptStatus, Sent
 from hub.outreach.gate import make_gate
 from hub.signal import Signal
-from hub.store import Store, open_store, replies
+from hub.store import Store, migrate_database, open_store, replies
 from hub.store.accept import Acceptance, Arrival, StoredMessage, accept
 from hub.store.accounts import enrol
-from hub.store.migrate import migrate_sqlite
 from hub.store.rows import inbound_row, outbound_rows
 from hub.store.schema import addresses, messages
 from hub.store.sends import Attempt, SendClaim, begin
 from hub.store.settle import Settlement, settle
+from tests.databases import url_of
 
 AT = 1_795_000_000_000_000
 ERROR = ReceiptError("131026", "no_such_recipient", "not on WhatsApp")
@@ -100,16 +100,18 @@ class Line:
 
     async def rows(self, *where: Any, table: sa.Table = messages) -> list[dict[str, Any]]:
         def read(conn: sa.Connection) -> list[dict[str, Any]]:
-            return [dict(row) for row in conn.execute(sa.select(table).where(*where)).mappings()]
+            order = [messages.c.seq] if table is messages else [*table.primary_key]
+            query = sa.select(table).where(*where).order_by(*order)
+            return [dict(row) for row in conn.execute(query).mappings()]
 
         return await self.store.read(read)
 
 
 @contextlib.asynccontextmanager
 async def open_line(folder: Path) -> AsyncIterator[Line]:
-    path = folder / "hub.db"
-    migrate_sqlite(path)
-    store = open_store(f"sqlite:///{path}")
+    url = url_of(folder)
+    await migrate_database(url)
+    store = open_store(url)
     try:
         [channel] = await store.write(enrol, [("whatsapp", "1", "wa")], AT)
         yield Line(store, channel["id"])

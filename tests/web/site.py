@@ -18,6 +18,7 @@ from hub.desk.answers import Author
 from hub.message import Message
 from hub.settings import load_settings
 from hub.store.tokens import Role, create_token, hash_secret, new_secret
+from tests.databases import url_of
 
 SHOP = "https://shop.example"
 SECRET = "site-secret-demo"
@@ -141,7 +142,7 @@ async def running_site(tmp_path: Path, **changes: Any) -> AsyncIterator[Site]:
         None,
         {
             "hub": {
-                "database": f"sqlite:///{tmp_path / 'site.db'}",
+                "database": url_of(tmp_path, "site.db"),
                 "media": str(tmp_path / "media"),
                 "public_url": changes.pop("public_url", "http://127.0.0.1:8080"),
                 "secret_key": "k" * 32,

@@ -1,0 +1,186 @@
+"""PostgreSQL: a pool of connections, the same units and groups as on SQLite.
+
+All that is PostgreSQL's own is here. A group is one transaction of one batch; several run at
+once, and other processes run theirs. Whoever loses a race (a deadlock, a key that another
+transaction has just inserted) is run again.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any, cast
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from hub.errors import StoreUnavailable
+from hub.store.group import GROUP, Alone, Waiting
+from hub.store.sql import Batch, Item, P, Result, T, Unit
+from hub.store.writer import Future, resolve
+
+LANES = 4
+POOL = 8
+ATTEMPTS = 6
+LOST_RACES = frozenset({"40001", "40P01", "23505"})
+"""SQLSTATEs after which a transaction is run again: serialization failure, deadlock, a key that
+was inserted meanwhile."""
+
+CANNOT_WORK = ("08", "53", "57P", "58", "F0", "XX", "25006")
+"""Beginnings of SQLSTATEs by which the server says that it cannot work now."""
+
+MIGRATION_LOCK = 6_860_021_742_100
+"""The advisory lock that one migrating process holds; any number that nobody else uses."""
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """An engine for a `postgresql://` URL, with limits on all waiting."""
+    return create_async_engine(
+        sa.make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=POOL,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_recycle=1800,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 15,
+            "server_settings": {
+                "application_name": "onethread",
+                "jit": "off",
+                "idle_in_transaction_session_timeout": "30000",
+                "lock_timeout": "10000",
+            },
+        },
+    )
+
+
+class PostgresStore:
+    """See store.sql.Store. Where a connection is lost within a COMMIT, StoreUnavailable is raised
+    though the unit may be stored: callers come again, and a unit that comes twice is known."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._waiting: dict[Batch[Any, Any], list[Waiting[Future]]] = {}
+        self._urgent: set[Batch[Any, Any]] = set()
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def each(self, batch: Batch[Item, Result], item: Item, *, urgent: bool = False) -> Result:
+        if self._stopping:
+            raise StoreUnavailable("the store is closed")
+        future: Future = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(batch, []).append(Waiting(future, batch, item))
+        if urgent:
+            self._urgent.add(batch)
+        if len(self._lanes) < LANES:
+            lane = asyncio.create_task(self._work())
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
+        # Who is cancelled here leaves its item in the queue: it is committed all the same.
+        return cast(Result, await future)
+
+    async def write(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return cast(T, await self.each(Alone(unit, args, kwargs), None))
+
+    async def read(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._stopping:
+            raise StoreUnavailable("the store is closed")
+        try:
+            async with self._reading.connect() as conn:
+                return await conn.run_sync(unit, *args, **kwargs)
+        except Exception as error:
+            raise explain(error) from error
+
+    async def lost(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Commit what waits, then stop."""
+        self._stopping = True
+        while self._lanes:
+            await asyncio.wait(self._lanes)
+        await self._engine.dispose()
+
+    async def _work(self) -> None:
+        while waiting := self._take():
+            await self._commit(waiting)
+        if (own := asyncio.current_task()) is not None:
+            self._lanes.discard(own)
+
+    def _take(self) -> list[Waiting[Future]]:
+        """The oldest waiting items of one batch, of an urgent one first."""
+        batch = next(iter(self._urgent), None) or next(iter(self._waiting), None)
+        if batch is None:
+            return []
+        taken = self._waiting.pop(batch)
+        if len(taken) > GROUP:
+            self._waiting[batch] = taken[GROUP:]
+        else:
+            self._urgent.discard(batch)
+        return taken[:GROUP]
+
+    async def _commit(self, waiting: list[Waiting[Future]]) -> None:
+        """Commit a group; where it fails for more than a lost race, each item alone, so that one
+        item's error harms no other."""
+        try:
+            results = await self._run(waiting)
+        except Exception as error:
+            explained = explain(error)
+            if len(waiting) > 1 and not isinstance(explained, StoreUnavailable):
+                for one in waiting:
+                    await self._commit([one])
+                return
+            for one in waiting:
+                resolve(one.ticket, explained, True)
+            return
+        for one, result in zip(waiting, results, strict=True):
+            resolve(one.ticket, result, isinstance(result, Exception))
+
+    async def _run(self, waiting: list[Waiting[Future]]) -> Sequence[Any]:
+        items = [one.item for one in waiting]
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._engine.begin() as conn:
+                    return await conn.run_sync(waiting[0].batch, items)
+            except sa.exc.DBAPIError as error:
+                if sqlstate(error) not in LOST_RACES or attempt == ATTEMPTS:
+                    raise
+            await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
+        raise AssertionError("unreachable")
+
+
+def sqlstate(error: BaseException) -> str:
+    """The server's code of an error, or ""."""
+    return str(getattr(getattr(error, "orig", None) or error, "sqlstate", None) or "")
+
+
+def explain(error: Exception) -> Exception:
+    """StoreUnavailable where the database itself cannot be reached or cannot work now; any other
+    error as it is."""
+    away = isinstance(error, OSError | TimeoutError | sa.exc.TimeoutError | sa.exc.InterfaceError)
+    if isinstance(error, sa.exc.DBAPIError):
+        away |= error.connection_invalidated or sqlstate(error).startswith(CANNOT_WORK)
+    if not away:
+        return error
+    unavailable = StoreUnavailable(f"PostgreSQL: {sqlstate(error) or type(error).__name__}")
+    unavailable.__cause__ = error
+    return unavailable
+
+
+async def migrate_postgres(url: str) -> bool:
+    """Migrate while no other process does. True when anything was done. Raises SchemaTooNew and
+    StoreUnavailable."""
+    from hub.store.migrate import migrate
+
+    engine = create_engine(url)
+    try:
+        async with engine.begin() as conn:
+            await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            return await conn.run_sync(migrate)
+    except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
+        raise explain(error) from error
+    finally:
+        await engine.dispose()
