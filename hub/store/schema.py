@@ -4,11 +4,13 @@ Ids are UUIDv7 in 16 bytes, times integer microseconds UTC. `messages` is inbox,
 transcript in one. Partial indexes test columns for NULL only, which both databases can prove.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.compiler import compiles
+
+from hub.store.columns import CurrentTransaction, Json, Serial
+from hub.store.columns import count as _count
+from hub.store.columns import id as _id
+from hub.store.columns import text as _text
+from hub.store.columns import time as _time
 
 metadata = sa.MetaData(
     naming_convention={
@@ -18,48 +20,6 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class CurrentTransaction(sa.sql.functions.FunctionElement[int]):
-    """The number of the transaction that writes: on PostgreSQL ids are given out in another order
-    than the one in which they become visible. 0 on SQLite, where one writer does both."""
-
-    inherit_cache = True
-
-
-@compiles(CurrentTransaction)
-def _no_transaction(_element: Any, _compiler: Any, **_options: Any) -> str:
-    return "0"
-
-
-@compiles(CurrentTransaction, "postgresql")
-def _xid(_element: Any, _compiler: Any, **_options: Any) -> str:
-    return "(pg_current_xact_id()::text::bigint)"
-
-
-Id = sa.LargeBinary(16)
-Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-Time = sa.BigInteger
-Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
-
-def _id(name: str = "id", *, null: bool = False) -> sa.Column[bytes]:
-    return sa.Column(name, Id, primary_key=name == "id", nullable=null)
-
-
-def _time(name: str, *, null: bool = True) -> sa.Column[int]:
-    return sa.Column(name, Time, nullable=null)
-
-
-def _text(name: str, default: str | None = "") -> sa.Column[str]:
-    if default is None:
-        return sa.Column(name, sa.Text)
-    return sa.Column(name, sa.Text, nullable=False, server_default=default)
-
-
-def _count(name: str, default: int = 0) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
-
 
 channels = sa.Table(
     "channels",

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hub.store.schema import CurrentTransaction
+from hub.store.columns import CurrentTransaction
 
 revision = "0002"
 down_revision = "0001"

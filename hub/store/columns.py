@@ -1,0 +1,48 @@
+"""The kinds of columns the tables are made of, for every database."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+
+
+class CurrentTransaction(sa.sql.functions.FunctionElement[int]):
+    """The number of the transaction that writes: on PostgreSQL ids are given out in another order
+    than the one in which they become visible. 0 on SQLite, where one writer does both."""
+
+    inherit_cache = True
+
+
+@compiles(CurrentTransaction)
+def _no_transaction(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "0"
+
+
+@compiles(CurrentTransaction, "postgresql")
+def _xid(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "(pg_current_xact_id()::text::bigint)"
+
+
+Id = sa.LargeBinary(16)
+Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Time = sa.BigInteger
+Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def id(name: str = "id", *, null: bool = False) -> sa.Column[bytes]:
+    return sa.Column(name, Id, primary_key=name == "id", nullable=null)
+
+
+def time(name: str, *, null: bool = True) -> sa.Column[int]:
+    return sa.Column(name, Time, nullable=null)
+
+
+def text(name: str, default: str | None = "") -> sa.Column[str]:
+    if default is None:
+        return sa.Column(name, sa.Text)
+    return sa.Column(name, sa.Text, nullable=False, server_default=default)
+
+
+def count(name: str, default: int = 0) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
