@@ -173,6 +173,7 @@ def _settings(
                 "name": "Onethread demo",
                 "database": f"sqlite:///{(folder / 'demo.db').absolute()}",
                 "media": str((folder / "media").absolute()),
+                "spool": str((folder / "spool").absolute()),
                 "public_url": public_url,
                 "secret_key": secret["secret_key"],
                 "allow_private_media": True,

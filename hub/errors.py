@@ -50,6 +50,10 @@ class StoreUnavailable(HubError):
     """The database cannot be reached or written; nothing was stored."""
 
 
+class SpoolRefused(HubError):
+    """The spool is full or its disk does not take the hook; nothing was kept."""
+
+
 class SchemaTooNew(HubError):
     """The database was migrated by a newer release than this one."""
 

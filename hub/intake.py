@@ -1,5 +1,6 @@
 """Accept: what a webhook brought becomes durable, once, before the provider hears 200."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -8,7 +9,7 @@ from hub.bus import Bus
 from hub.channels import Channel, Channels
 from hub.clock import Clock, Micros, new_id
 from hub.connector import Hook
-from hub.errors import HookRejected, StoreUnavailable
+from hub.errors import HookRejected, HookUnreadable, StoreUnavailable
 from hub.message import Inbound, Receipt
 from hub.metrics import Metrics
 from hub.signal import Parsed, Signal, Typing, Unreadable
@@ -50,6 +51,24 @@ class Intake:
         self._clock = clock
         self._channels = channels
         self._metrics = metrics
+
+    async def take(self, channel: Channel, hook: Hook) -> Accepted:
+        """Store what a genuine hook of `channel` brought, whatever it says; returns after the
+        commit. Raises StoreUnavailable."""
+        parsed, dead = _read(channel, hook)
+        return await self.accept(channel, parsed, raw=hook, dead=dead)
+
+    async def take_all(self, channel: Channel, hooks: Sequence[Hook]) -> None:
+        """Store genuine hooks of `channel` in one commit, in their order. Raises
+        StoreUnavailable, or what the store says of one of them; then none is stored."""
+        found: list[tuple[list[Parsed], Acceptance]] = []
+        for hook in hooks:
+            parsed, dead = _read(channel, hook)
+            parsed = self._disown(channel, parsed, hook)
+            found.append((parsed, self._sort_all(channel, parsed, new_id(), hook, dead)[0]))
+        results = await self._store.write(accept, [item for _, item in found])
+        for (parsed, item), done in zip(found, results, strict=True):
+            self._tell(channel, parsed, item, done)
 
     async def accept(
         self, channel: Channel, parsed: list[Parsed], *, raw: Hook | None = None, dead: str = ""
@@ -111,26 +130,9 @@ class Intake:
         raw: Hook | None = None,
         dead: str = "",
     ) -> Accepted:
-        at = self._clock.now()
-        item = Acceptance(at)
-        if raw is not None:
-            item.hook = _hook_row(hook_id, channel.name, raw)
-        if dead:
-            item.dead.append(_dead_row(hook_id, channel.name, dead, None, at))
-        known = [self._sort(item, channel, one, hook_id) for one in parsed]
+        item, known = self._sort_all(channel, parsed, hook_id, raw, dead)
         done = await self._store.each(accept, item, urgent=True)
-        self._count(channel, item, done)
-        for signal in parsed:
-            if isinstance(signal, Typing):
-                self._bus.poke("typing", signal.sender.encode())
-        for conversation_id in done.turns:
-            self._bus.poke("conversation", conversation_id)
-        for address_id in done.sends:
-            self._bus.poke("address", address_id)
-        if done.fetches:
-            self._bus.poke("media")
-        if done.stored or item.receipts or item.signals:
-            self._bus.poke("change")
+        self._tell(channel, parsed, item, done)
         rest = iter(done.stored)
         stored = [
             next(rest) if is_known else None
@@ -157,6 +159,33 @@ class Intake:
         if item.dead:
             metrics.dead(channel.name).inc(len(item.dead))
 
+    def _sort_all(
+        self, channel: Channel, parsed: list[Parsed], hook_id: bytes, raw: Hook | None, dead: str
+    ) -> tuple[Acceptance, list[bool]]:
+        """What is to be stored, and which of `parsed` a channel has."""
+        at = self._clock.now()
+        item = Acceptance(at)
+        if raw is not None:
+            item.hook = _hook_row(hook_id, channel.name, raw)
+        if dead:
+            item.dead.append(_dead_row(hook_id, channel.name, dead, None, at))
+        return item, [self._sort(item, channel, one, hook_id) for one in parsed]
+
+    def _tell(self, channel: Channel, parsed: list[Parsed], item: Acceptance, done: Stored) -> None:
+        """Count what was stored and wake who waits for it."""
+        self._count(channel, item, done)
+        for signal in parsed:
+            if isinstance(signal, Typing):
+                self._bus.poke("typing", signal.sender.encode())
+        for conversation_id in done.turns:
+            self._bus.poke("conversation", conversation_id)
+        for address_id in done.sends:
+            self._bus.poke("address", address_id)
+        if done.fetches:
+            self._bus.poke("media")
+        if done.stored or item.receipts or item.signals:
+            self._bus.poke("change")
+
     def _sort(self, item: Acceptance, channel: Channel, one: Parsed, hook_id: bytes) -> bool:
         """Put one item where it belongs; False when no channel has its account."""
         if isinstance(one, Unreadable):
@@ -174,6 +203,17 @@ class Intake:
         elif isinstance(one, Signal):
             item.signals.append((target.id, one))
         return True
+
+
+def _read(channel: Channel, hook: Hook) -> tuple[list[Parsed], str]:
+    """What a genuine hook says, or why it cannot be read."""
+    try:
+        return channel.connector.parse(hook), ""
+    except HookUnreadable as error:
+        return [], str(error)
+    except Exception as error:
+        log.error("connector raised", channel=channel.name, error=type(error).__name__)
+        return [], f"unread: {type(error).__name__}"
 
 
 def _passes(channel: Channel, raw: Hook) -> bool:

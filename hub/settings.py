@@ -90,6 +90,7 @@ class HubSettings(Section):
     redis: Annotated[str, AfterValidator(_check_redis)] = Field(default="", repr=False)
     public_url: Annotated[str, AfterValidator(_check_public_url)] = "http://127.0.0.1:8080"
     media: Path = Path("media")
+    spool: Path = Path("spool")
     secret_key: Annotated[str, AfterValidator(_check_secret_key)] = Field(default="", repr=False)
     default_country: Annotated[
         str,
@@ -143,6 +144,7 @@ class LimitSettings(Section):
     retry_horizon: Seconds = 86400.0
     hook_bytes: Count = 4 * _MiB
     media_bytes: Count = 25 * _MiB
+    spool_bytes: Count = 256 * _MiB
     workers: Count = 64
     sends: Count = 64
     poll: Seconds = 2.0
@@ -280,7 +282,7 @@ def _channel_problems(channels: Mapping[str, Any]) -> Iterator[str]:
 
 def _anchor(settings: Settings, folder: Path) -> Settings:
     hub = settings.hub
-    anchored: dict[str, Any] = {"media": folder / hub.media}
+    anchored: dict[str, Any] = {"media": folder / hub.media, "spool": folder / hub.spool}
     if hub.on_sqlite:
         file = folder / hub.database.removeprefix("sqlite:///")
         anchored["database"] = f"sqlite:///{file}"

@@ -186,6 +186,7 @@ def overrides(
         "hub": {
             "database": url_of(folder),
             "media": str(folder / "media"),
+            "spool": str(folder / "spool"),
             "public_url": public_url,
             "secret_key": "k" * 40,
             "allow_private_media": True,

@@ -1,4 +1,4 @@
-"""Providers' webhooks: checked over the raw bytes, stored, then answered.
+"""Providers' webhooks: checked over the raw bytes, stored or spooled, then answered.
 
 Nothing else happens inside the request.
 """
@@ -11,7 +11,8 @@ from aiohttp import web
 
 from hub.channels import Channel
 from hub.connector import Hook
-from hub.errors import HookRejected, HookUnreadable, StoreUnavailable
+from hub.errors import HookRejected, SpoolRefused, StoreUnavailable
+from hub.spool import spool_key
 from hub.web.state import STATE, State
 
 log = structlog.get_logger(__name__)
@@ -56,10 +57,10 @@ async def receive(request: web.Request, channel: Channel) -> web.Response:
         return web.Response(status=403, text="not genuine")
     if hook.method == "POST":
         try:
-            await _accept(state, channel, hook)
-        except StoreUnavailable as error:
+            await _keep(state, channel, hook)
+        except SpoolRefused as error:
             answered("unavailable").inc()
-            log.error("hook not stored", channel=channel.name, error=str(error))
+            log.error("hook refused", channel=channel.name, error=str(error))
             return web.Response(status=503, headers={"Retry-After": "5"})
         answered("accepted").inc()
     answer = channel.connector.answer(hook)
@@ -95,15 +96,15 @@ def make_hook(state: State, request: web.Request, body: bytes) -> Hook:
     )
 
 
-async def _accept(state: State, channel: Channel, hook: Hook) -> None:
-    """Store what the hook brought; a genuine one is never lost for what it says."""
-    try:
-        parsed = channel.connector.parse(hook)
-    except HookUnreadable as error:
-        await state.intake.accept(channel, [], raw=hook, dead=str(error))
-        return
-    except Exception as error:
-        log.error("connector raised", channel=channel.name, error=type(error).__name__)
-        await state.intake.accept(channel, [], raw=hook, dead=f"unread: {type(error).__name__}")
-        return
-    await state.intake.accept(channel, parsed, raw=hook)
+async def _keep(state: State, channel: Channel, hook: Hook) -> None:
+    """Have the hook on a disk: in the database, or in the spool while the database is away and
+    as long as others of its channel wait there. Raises SpoolRefused."""
+    key = spool_key(channel.kind, channel.account)
+    if not await state.spool.holds(key):
+        try:
+            await state.intake.take(channel, hook)
+        except StoreUnavailable as error:
+            log.warning("hook not stored", channel=channel.name, error=str(error))
+        else:
+            return
+    await state.spool.append(key, hook)

@@ -12,6 +12,7 @@ from hub.desk.answers import Desk
 from hub.intake import Intake
 from hub.metrics import Metrics
 from hub.settings import Settings
+from hub.spool import Spool
 from hub.store.sql import Store
 from hub.web.codes import LoginCodes
 
@@ -29,6 +30,7 @@ class State:
     channels: Channels
     desk: Desk
     intake: Intake
+    spool: Spool
     metrics: Metrics
     demo: bool = False
     beat: Callable[[], float] | None = None

@@ -216,6 +216,7 @@ class House:
             "hub": {
                 "database": f"sqlite:///{self.database}",
                 "media": str(self.folder / "media"),
+                "spool": str(self.folder / "spool"),
                 "public_url": self.url,
                 "secret_key": "k" * 40,
                 "log_level": "warning",

@@ -212,6 +212,7 @@ async def place(folder: Path) -> AsyncIterator[Place]:
             "hub": {
                 "database": f"sqlite:///{path}",
                 "media": str(folder / "media"),
+                "spool": str(folder / "spool"),
                 "secret_key": "k" * 40,
             },
             "dialogs": {"modules": [], "default": ""},

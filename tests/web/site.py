@@ -144,6 +144,7 @@ async def running_site(tmp_path: Path, **changes: Any) -> AsyncIterator[Site]:
             "hub": {
                 "database": url_of(tmp_path, "site.db"),
                 "media": str(tmp_path / "media"),
+                "spool": str(tmp_path / "spool"),
                 "public_url": changes.pop("public_url", "http://127.0.0.1:8080"),
                 "secret_key": "k" * 32,
             },

@@ -51,6 +51,7 @@ async def demo_site(tmp_path: Path) -> AsyncIterator[DemoSite]:
             "hub": {
                 "database": f"sqlite:///{tmp_path / 'demo.db'}",
                 "media": str(tmp_path / "media"),
+                "spool": str(tmp_path / "spool"),
                 "secret_key": "k" * 32,
             },
             "dialogs": {"modules": [], "default": ""},

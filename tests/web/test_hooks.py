@@ -18,6 +18,7 @@ import structlog
 
 from hub import log
 from hub.clock import DAY
+from hub.spool import spool_key
 from hub.store.schema import dead_letters, hooks, messages
 from hub.store.sweep import throw_away
 from tests.faults.scene import FLOWS
@@ -35,6 +36,7 @@ from tests.running import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     CUSTOMER,
+    WA_ACCOUNT,
     WA_SECRET,
     WA_TOKEN,
     WA_VERIFY,
@@ -288,38 +290,46 @@ async def test_nothing_is_lost_while_the_database_is_away(tmp_path: Path) -> Non
         try:
             body = wa_body(messages=[text_item("wamid.1", "while away")])
             for _ in range(2):
-                async with house.session.post(
-                    f"{house.url}/hooks/wa", data=body, headers=wa_signature(body)
-                ) as answer:
-                    assert answer.status == 503
-                    assert int(answer.headers["Retry-After"]) > 0
-            written = await house.writes("wa", "redelivered", wait=False)
-            assert written["status"] is None
-
-            def tried() -> bool:
-                tries = house.whatsapp.webhooks()
-                return len(tries) >= 2 and all(one.status == 503 for one in tries)
-
-            await house.until(tried)
+                assert await post_wa(house, body) == 200
+            assert await post_wa(house, body, wa_signature(b"another")) == 403
+            written = await house.writes("wa", "and after it")
+            assert written["status"] == 200
+            assert house.hub.state.spool.waiting(spool_key("whatsapp", WA_ACCOUNT)) == 3
             assert await heard(house) == ["before"]
         finally:
             blocker.execute("ROLLBACK")
             blocker.close()
-        await house.whatsapp.deliveries.drained()
+        await house.until(lambda: not house.hub.state.spool.counts.waiting)
         assert await post_wa(house, body) == 200
-        assert await heard(house) == ["before", "redelivered", "while away"]
+        assert await heard(house) == ["before", "while away", "and after it"]
         await house.settled()
         assert await house.heard("sms") == ["echo before"]
-        assert "echo redelivered" in await house.heard("wa")
+        assert "echo and after it" in await house.heard("wa")
 
 
-async def test_a_closed_store_answers_503(tmp_path: Path) -> None:
+async def test_hooks_of_a_closed_store_are_there_after_the_next_start(tmp_path: Path) -> None:
+    body = wa_body(messages=[text_item("wamid.1", "too late")])
     async with running_hub(tmp_path, dialogs=FLOWS) as house:
         await house.settled()
         await house.hub.store.close()
-        body = wa_body(messages=[text_item("wamid.1", "too late")])
-        assert await post_wa(house, body) == 503
-        assert await post_sms(house, sms_form("SM1", "too late")) == 503
+        assert await post_wa(house, body) == 200
+        assert await post_sms(house, sms_form("SM1", "late too")) == 200
+    async with running_hub(tmp_path, dialogs=FLOWS) as house:
+        await house.until(lambda: not house.hub.state.spool.counts.waiting)
+        assert sorted(await heard(house)) == ["late too", "too late"]
+
+
+async def test_a_full_spool_answers_503(tmp_path: Path) -> None:
+    body = wa_body(messages=[text_item("wamid.1", "x" * 2000)])
+    async with running_hub(tmp_path, dialogs=FLOWS, limits={"spool_bytes": 5000}) as house:
+        await house.hub.store.close()
+        for status in (200, 503, 503):
+            async with house.session.post(
+                f"{house.url}/hooks/wa", data=body, headers=wa_signature(body)
+            ) as answer:
+                assert answer.status == status
+                assert (status == 200) == ("Retry-After" not in answer.headers)
+        assert house.hub.state.spool.counts.refused == 2
 
 
 async def test_raw_hooks_are_thrown_away_after_fourteen_days(tmp_path: Path) -> None:

@@ -1,0 +1,328 @@
+"""The files of the spool: hooks in append-only segments, one row of segments for each channel.
+
+    SPOOL/1/whatsapp.1065.../00001795176000123456789.log     records, oldest first
+                             00001795176000123456789.at      how far it is replayed
+    SPOOL/1/lock                                             held by the process that writes here
+
+One process writes a folder `1`, `2`, ..., and one thread of it calls all of this. Whoever finds
+a folder unlocked takes over what is in it.
+"""
+
+import contextlib
+import fcntl
+import os
+import struct
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.connector import Hook
+from hub.spool_records import pack, scan, unpack
+
+POSITION = struct.Struct(">QI")
+OWNER_ONLY = 0o600
+
+
+@dataclass(eq=False, slots=True)
+class Segment:
+    """One file. Up to `size` it is whole and on the disk, up to `at` it is replayed; `waiting`
+    records lie between. `damaged`: a part of it could not be read, so it is kept."""
+
+    path: Path
+    size: int = 0
+    at: int = 0
+    waiting: int = 0
+    damaged: bool = False
+    sealed: bool = True
+
+    @classmethod
+    def load(cls, path: Path) -> "Segment":
+        """A file that is there already; nothing more is written into it."""
+        found = cls(path)
+        with contextlib.suppress(OSError, struct.error):
+            at, checksum = POSITION.unpack(path.with_suffix(".at").read_bytes())
+            found.at = at if zlib.crc32(b"%d" % at) == checksum else 0
+        found.size = found.at
+        with path.open("rb") as file:
+            end = os.fstat(file.fileno()).st_size
+            for _, behind, skipped in scan(file.fileno(), found.at, end):
+                found.size = behind
+                found.waiting += 1
+                found.damaged |= skipped
+        return found
+
+    def append(self, records: Sequence[bytes]) -> None:
+        """Write and sync. Raises OSError; then none of it counts, and the segment is sealed: what
+        a failed sync leaves in a file is not known."""
+        number = os.open(self.path, os.O_WRONLY)
+        try:
+            data = memoryview(b"".join(records))
+            at = self.size
+            while data:
+                written = os.pwrite(number, data, at)
+                at, data = at + written, data[written:]
+            os.fsync(number)
+        except OSError:
+            self.sealed = True
+            with contextlib.suppress(OSError):
+                os.ftruncate(number, self.size)
+            raise
+        finally:
+            os.close(number)
+        self.size = at
+        self.waiting += len(records)
+
+    def advance(self, to: int, taken: int) -> None:
+        """Note how far it is replayed. A position that cannot be written costs a repeat."""
+        self.at = to
+        self.waiting -= taken
+        with contextlib.suppress(OSError):
+            number = os.open(self.path.with_suffix(".at"), os.O_WRONLY | os.O_CREAT, OWNER_ONLY)
+            try:
+                os.pwrite(number, POSITION.pack(to, zlib.crc32(b"%d" % to)), 0)
+                os.fsync(number)
+            finally:
+                os.close(number)
+
+    def remove(self) -> None:
+        """Take the file away, or aside when it is damaged."""
+        with contextlib.suppress(OSError):
+            if self.damaged:
+                self.path.replace(self.path.with_suffix(".damaged"))
+            else:
+                self.path.unlink()
+        with contextlib.suppress(OSError):
+            self.path.with_suffix(".at").unlink()
+
+
+@dataclass(slots=True)
+class Batch:
+    """The oldest records of a channel. `taken` counts those that lie before `end`, those lost to
+    damage included."""
+
+    key: str
+    hooks: list[Hook] = field(default_factory=list)
+    segment: Segment | None = None
+    end: int = 0
+    taken: int = 0
+
+
+class Files:
+    """What one process keeps and replays. All of it is called by one thread."""
+
+    def __init__(self, root: Path, segment_bytes: int) -> None:
+        self._root = root
+        self._segment_bytes = segment_bytes
+        self._own: Path | None = None
+        self._locks: dict[Path, int] = {}
+        self._segments: dict[str, list[Segment]] = {}
+
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return sum(one.size for row in self._segments.values() for one in row)
+
+    def adopt(self) -> tuple[dict[str, int], OSError | None]:
+        """Take over what processes that have ended left behind: how many records of which
+        channel, and what went wrong."""
+        found: dict[str, int] = {}
+        problem: OSError | None = None
+        try:
+            folders = _numbered(self._root)
+        except OSError as error:
+            return found, error
+        for folder in folders:
+            try:
+                if folder in self._locks or not self._lock(folder):
+                    continue
+                loaded = [pair for pair in _load(folder) if not _is_spent(pair[1])]
+            except OSError as error:
+                problem = error
+                self._unlock(folder)
+                continue
+            if not loaded and self._own is not None:
+                self._unlock(folder)
+                continue
+            self._own = self._own or folder
+            for key, segment in loaded:
+                found[key] = found.get(key, 0) + segment.waiting
+                row = self._segments.setdefault(key, [])
+                row.append(segment)
+                row.sort(key=lambda one: one.path.name)
+        return found, problem
+
+    def append(self, groups: Mapping[str, Sequence[bytes]]) -> dict[str, OSError]:
+        """Write the records of each channel and sync; the channels whose records are not kept."""
+        failed: dict[str, OSError] = {}
+        for key, records in groups.items():
+            try:
+                self._open(key).append(records)
+            except OSError as error:
+                failed[key] = error
+                self._drop_empty(key)
+        return failed
+
+    def read(self, key: str, most: int, most_bytes: int) -> Batch:
+        """The oldest records of a channel: up to `most`, of about `most_bytes`. Raises OSError."""
+        batch = Batch(key)
+        row = self._segments.get(key) or []
+        if not row:
+            return batch
+        batch.segment = segment = row[0]
+        batch.end = segment.at
+        room = most_bytes
+        with segment.path.open("rb") as file:
+            for record, behind, skipped in scan(file.fileno(), segment.at, segment.size):
+                segment.damaged |= skipped
+                try:
+                    batch.hooks.append(unpack(record))
+                except ValueError:
+                    segment.damaged = True
+                batch.end, batch.taken = behind, batch.taken + 1
+                room -= len(record)
+                if batch.taken >= most or room <= 0:
+                    break
+            else:
+                # Damage after the segment was loaded: no whole record is left of what waited.
+                segment.damaged |= batch.end < segment.size or batch.taken < segment.waiting
+                batch.end, batch.taken = segment.size, segment.waiting
+        return batch
+
+    def advance(self, batch: Batch) -> bool:
+        """The batch is stored; it need not be replayed again. True: with it a segment ended that
+        was damaged."""
+        if (segment := batch.segment) is None:
+            return False
+        segment.advance(batch.end, batch.taken)
+        if segment.at < segment.size:
+            return False
+        segment.remove()
+        self._segments[batch.key].remove(segment)
+        return segment.damaged
+
+    def set_aside(self, batch: Batch) -> None:
+        """Keep the batch's hooks in a file that is not replayed. Raises OSError."""
+        if batch.segment is None:
+            return
+        path = batch.segment.path.parent / "aside"
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
+        with os.fdopen(number, "wb") as file:
+            file.write(b"".join(pack(hook) for hook in batch.hooks))
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+
+    def close(self) -> None:
+        for number in self._locks.values():
+            os.close(number)
+        self._locks.clear()
+
+    def _open(self, key: str) -> Segment:
+        """The segment that is written now. Raises OSError."""
+        row = self._segments.setdefault(key, [])
+        if row and not row[-1].sealed:
+            if row[-1].size < self._segment_bytes:
+                return row[-1]
+            row[-1].sealed = True
+        folder = self._own_folder() / key
+        folder.mkdir(mode=0o700, exist_ok=True)
+        last = int(row[-1].path.stem) if row else 0
+        path = folder / f"{max(time.time_ns(), last + 1):020d}.log"
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+        segment = Segment(path, sealed=False)
+        row.append(segment)
+        for one in (folder, folder.parent):
+            sync_folder(one)
+        return segment
+
+    def _drop_empty(self, key: str) -> None:
+        row = self._segments.get(key)
+        if row and not row[-1].size:
+            row.pop().remove()
+
+    def _own_folder(self) -> Path:
+        number = 0
+        while self._own is None:
+            number += 1
+            folder = self._root / str(number)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder in self._locks or not self._lock(folder):
+                continue
+            if any(folder.glob("*/*.log")):
+                self._unlock(folder)  # left behind: `adopt` is to find it
+                continue
+            self._own = folder
+            sync_folder(self._root)
+            sync_folder(self._root.parent)
+        return self._own
+
+    def _lock(self, folder: Path) -> bool:
+        """Raises OSError when no file can be made there."""
+        number = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(number)
+            return False
+        self._locks[folder] = number
+        return True
+
+    def _unlock(self, folder: Path) -> None:
+        if (number := self._locks.pop(folder, None)) is not None:
+            os.close(number)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What lies on the disk for one channel: records and bytes to be replayed, bytes that no
+    replay could use."""
+
+    records: int = 0
+    bytes: int = 0
+    unusable: int = 0
+
+
+def survey(root: Path) -> dict[str, Waiting]:
+    """What a spool holds, whoever is using it."""
+    found: dict[str, Waiting] = {}
+    for folder in _numbered(root):
+        with contextlib.suppress(FileNotFoundError):
+            for key, segment in _load(folder):
+                if not segment.waiting:
+                    continue
+                one = found.setdefault(key, Waiting())
+                one.records += segment.waiting
+                one.bytes += segment.size - segment.at
+            for path in [*folder.glob("*/*.damaged"), *folder.glob("*/aside")]:
+                found.setdefault(path.parent.name, Waiting()).unusable += path.stat().st_size
+    return found
+
+
+def _numbered(root: Path) -> list[Path]:
+    try:
+        found = [one for one in root.iterdir() if one.name.isdecimal() and one.is_dir()]
+    except FileNotFoundError:
+        return []
+    return sorted(found, key=lambda one: int(one.name))
+
+
+def _load(folder: Path) -> Iterator[tuple[str, Segment]]:
+    for path in sorted(folder.glob("*/*.log")):
+        yield path.parent.name, Segment.load(path)
+
+
+def _is_spent(segment: Segment) -> bool:
+    """Nothing of it is left to replay: it is removed."""
+    if not segment.waiting:
+        segment.remove()
+    return not segment.waiting
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's entries survive a power cut."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

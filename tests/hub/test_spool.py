@@ -1,0 +1,386 @@
+"""The spool on real files: what it has acknowledged is there, whole and in order, whatever
+happens to the process or to the file."""
+
+import asyncio
+import contextlib
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from hub.connector import Hook
+from hub.errors import SpoolRefused
+from hub.spool import Spool, spool_key
+from hub.spool_files import Segment, survey
+from hub.spool_records import pack, unpack
+
+ROOT = Path(__file__).resolve().parents[2]
+WA = spool_key("whatsapp", "1065")
+SMS = spool_key("twilio", "whatsapp:+1555/..")
+ROOMY = 1 << 24
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from hub.connector import Hook
+from hub.spool import Spool
+
+async def run(folder):
+    spool = Spool(Path(folder), 1 << 30)
+    async def post(lane):
+        n = 0
+        while True:
+            body = b"%d:%d:" % (lane, n) + b"x" * (37 * n % 3000)
+            await spool.append(f"whatsapp.{lane % 2}", Hook("POST", "/", "", {}, body, n))
+            sys.stdout.write(f"{lane}:{n}\\n")
+            sys.stdout.flush()
+            n += 1
+    await asyncio.gather(*(post(lane) for lane in range(6)))
+
+asyncio.run(run(sys.argv[1]))
+"""
+
+
+def hook(text: str = "hello", at: int = 1) -> Hook:
+    return Hook("POST", "https://hub.example/hooks/wa?a=1", "a=1", {}, text.encode(), at)
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, most: int = ROOMY) -> AsyncIterator[Spool]:
+    spool = Spool(folder, most)
+    await spool.open()
+    try:
+        yield spool
+    finally:
+        await spool.close()
+
+
+async def drained(spool: Spool, key: str = WA, most: int = 3) -> list[str]:
+    """The bodies that wait, read in batches until none is left."""
+    found: list[str] = []
+    while spool.waiting(key):
+        batch = await spool.read(key, most)
+        found += [one.body.decode() for one in batch.hooks]
+        await spool.advance(batch)
+    return found
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/*/*.log"))
+
+
+async def filled(folder: Path, count: int, key: str = WA) -> Path:
+    """A spool that has ended with hooks in one file."""
+    async with opened(folder) as spool:
+        for n in range(count):
+            await spool.append(key, hook(f"hook {n}", n))
+    [path] = segments(folder)
+    return path
+
+
+@given(
+    st.text(),
+    st.dictionaries(st.text(), st.text()),
+    st.binary(),
+    st.integers(0, 2**62),
+)
+def test_a_record_is_the_hook_again(
+    url: str, headers: dict[str, str], body: bytes, at: int
+) -> None:
+    lower: dict[str, str] = {}
+    for name, value in headers.items():
+        lower.setdefault(name.lower(), value)
+    record = pack(Hook("POST", url, url[::-1], headers, body, at))
+    assert unpack(record[12:]) == Hook("POST", url, url[::-1], lower, body, at)
+
+
+def test_headers_are_asked_by_lower_case_names_and_may_hold_raw_bytes() -> None:
+    raw = b"caf\xe9".decode("utf-8", "surrogateescape")
+    headers = CIMultiDict([("X-Hub-Signature-256", "sha256=1"), ("X-Odd", raw), ("x-odd", "2")])
+    found = unpack(pack(Hook("POST", "/", "", headers, b"", 1))[12:])
+    assert dict(found.headers) == {"x-hub-signature-256": "sha256=1", "x-odd": raw}
+
+
+async def test_what_is_appended_is_read_in_order_and_then_gone(tmp_path: Path) -> None:
+    async with opened(tmp_path / "spool") as spool:
+        assert not (tmp_path / "spool").exists(), "nothing is made before it is needed"
+        for n in range(10):
+            assert await spool.holds(WA) is (n > 0)
+            await spool.append(WA, hook(f"wa {n}"))
+            await spool.append(SMS, hook(f"sms {n}"))
+        assert (spool.counts.waiting, spool.counts.appended) == (20, 20)
+        assert set(spool.waiting_keys()) == {WA, SMS}
+        assert await drained(spool) == [f"wa {n}" for n in range(10)]
+        assert not await spool.holds(WA)
+        assert await spool.holds(SMS)
+        assert await drained(spool, SMS) == [f"sms {n}" for n in range(10)]
+        assert segments(tmp_path) == []
+        assert (spool.counts.replayed, spool.counts.waiting, spool.counts.bytes) == (20, 0, 0)
+        await spool.append(WA, hook("again"))
+        assert await drained(spool) == ["again"]
+
+
+async def test_appending_and_draining_at_once_loses_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path, 200_000) as spool:
+        found: list[str] = []
+
+        async def drain() -> None:
+            while len(found) < 600:
+                found.extend(await drained(spool, most=7))
+                await asyncio.sleep(0)
+
+        draining = asyncio.create_task(drain())
+        for n in range(600):
+            await spool.append(WA, hook(f"{n} " + "x" * 500))
+            if n % 50 == 0:
+                await asyncio.sleep(0.01)
+        await draining
+    assert [int(text.partition(" ")[0]) for text in found] == list(range(600))
+    assert segments(tmp_path) == []
+
+
+async def test_a_start_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    await filled(tmp_path, 10)
+    async with opened(tmp_path) as spool:
+        assert await spool.holds(WA)
+        assert spool.counts.waiting == 10
+        batch = await spool.read(WA, 4)
+        await spool.advance(batch)
+        unnoted = await spool.read(WA, 2)
+        assert [one.body for one in unnoted.hooks] == [b"hook 4", b"hook 5"]
+    async with opened(tmp_path) as spool:
+        await spool.append(WA, hook("hook 10"))
+        assert await drained(spool) == [f"hook {n}" for n in range(4, 11)]
+
+
+async def test_a_torn_tail_is_cut_off_at_every_byte(tmp_path: Path) -> None:
+    whole = (await filled(tmp_path / "whole", 4)).read_bytes()
+    last = len(pack(hook("hook 3", 3)))
+    for cut in range(1, last + 1):
+        folder = tmp_path / f"{cut}" / "1" / WA
+        folder.mkdir(parents=True)
+        path = folder / "00000000000000000001.log"
+        # A power cut leaves less of it, or zeros where the rest should be.
+        path.write_bytes(whole[:-cut] + bytes(cut if cut % 2 else 0))
+        segment = Segment.load(path)
+        assert (segment.waiting, segment.size, segment.damaged) == (3, len(whole) - last, False)
+    async with opened(tmp_path / "7") as spool:
+        await spool.append(WA, hook("after"))
+        assert await drained(spool) == ["hook 0", "hook 1", "hook 2", "after"]
+        assert spool.counts.damaged == 0
+
+
+async def test_damage_in_the_middle_costs_that_record_alone(tmp_path: Path) -> None:
+    whole = (await filled(tmp_path / "whole", 5)).read_bytes()
+    size = len(whole) // 5
+    for place in range(2 * size, 3 * size):
+        path = tmp_path / f"{place}" / "1" / WA / "00000000000000000001.log"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        assert Segment.load(path).waiting == 4, place
+    async with opened(path.parents[2]) as spool:
+        assert await drained(spool) == ["hook 0", "hook 1", "hook 3", "hook 4"]
+        assert spool.counts.damaged == 1
+    assert segments(path.parents[2]) == []
+    [kept] = path.parent.glob("*.damaged")
+    assert kept.stat().st_size == len(whole)
+    assert survey(path.parents[2])[WA].unusable == len(whole)
+
+
+async def test_damage_while_it_waits_does_not_stop_the_rest(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        for n in range(5):
+            await spool.append(WA, hook(f"hook {n}"))
+        [path] = segments(tmp_path)
+        data = bytearray(path.read_bytes())
+        for place in (len(data) // 2, len(data) - 3):
+            data[place] ^= 0xFF
+        path.write_bytes(data)
+        assert await drained(spool) == ["hook 0", "hook 1", "hook 3"]
+        assert (spool.counts.waiting, spool.counts.damaged) == (0, 1)
+
+
+async def test_the_bound_is_over_all_channels_and_room_comes_back(tmp_path: Path) -> None:
+    size = len(pack(hook("x" * 1000)))
+    async with opened(tmp_path, 20 * size) as spool:
+        for n in range(20):
+            await spool.append(WA if n % 2 else SMS, hook("x" * 1000))
+        for key in (WA, SMS, "another"):
+            with pytest.raises(SpoolRefused, match="full"):
+                await spool.append(key, hook("x" * 1000))
+        assert (spool.counts.refused, spool.counts.bytes) == (3, 20 * size)
+        assert sum(path.stat().st_size for path in segments(tmp_path)) == 20 * size
+        await spool.advance(await spool.read(WA, 5))
+        assert spool.counts.bytes <= 18 * size, "room comes back before all is replayed"
+        await spool.append(WA, hook("x" * 1000))
+    async with opened(tmp_path, size) as spool:
+        with pytest.raises(SpoolRefused):
+            await spool.append(WA, hook(""))
+
+
+async def test_hooks_that_come_together_share_a_sync(tmp_path: Path) -> None:
+    syncs = 0
+
+    def count(event: str, _args: tuple[object, ...]) -> None:
+        nonlocal syncs
+        syncs += event == "open" and str(_args[0]).endswith(".log") and bool(int(_args[2]) & 1)  # type: ignore[call-overload]  # flags of os.open
+
+    # An audit hook cannot be taken away again; it counts opens to write, one for each sync.
+    sys.addaudithook(count)
+    async with opened(tmp_path) as spool:
+        await spool.append(WA, hook("first"))
+        syncs = 0
+        await asyncio.gather(*(spool.append(WA, hook(f"{n}")) for n in range(500)))
+        assert 1 <= syncs <= 3
+        assert len(await drained(spool, most=64)) == 501
+
+
+async def test_the_loop_goes_on_while_the_disk_works(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        longest = 0.0
+
+        async def tick() -> None:
+            nonlocal longest
+            while True:
+                begun = time.monotonic()
+                await asyncio.sleep(0)
+                longest = max(longest, time.monotonic() - begun)
+
+        ticking = asyncio.create_task(tick())
+        release = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stall() -> None:
+            time.sleep(0.5)
+            loop.call_soon_threadsafe(release.set)
+
+        stalled = loop.run_in_executor(spool._thread, stall)
+        await spool.append(WA, hook())
+        assert release.is_set(), "the append waited for its turn in the thread"
+        await stalled
+        ticking.cancel()
+        assert longest < 0.4
+
+
+async def test_a_disk_that_takes_nothing_refuses_and_recovers(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with opened(tmp_path) as spool:
+        await spool.append(WA, hook("kept"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
+        try:
+            with pytest.raises(SpoolRefused, match="errno"):
+                await spool.append(WA, hook("x" * 1000))
+            with pytest.raises(SpoolRefused, match="errno"):
+                await spool.append(SMS, hook("x" * 1000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert not await spool.holds(SMS)
+        assert (spool.counts.failed, spool.counts.waiting) == (2, 1)
+        await spool.append(WA, hook("after"))
+        assert await drained(spool) == ["kept", "after"]
+    assert segments(tmp_path) == []
+
+
+async def test_a_spool_that_cannot_be_made_refuses(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with opened(tmp_path / "file" / "spool") as spool:
+        with pytest.raises(SpoolRefused):
+            await spool.append(WA, hook())
+        assert not await spool.holds(WA)
+
+
+async def test_two_processes_keep_apart_and_one_inherits(tmp_path: Path) -> None:
+    async with opened(tmp_path) as one:
+        await one.append(WA, hook("one"))
+        async with opened(tmp_path) as two:
+            assert two.counts.waiting == 0
+            await two.append(WA, hook("two"))
+            assert await one.adopt() == 0
+        assert await one.adopt() == 1
+        assert await drained(one) == ["one", "two"]
+        assert await one.adopt() == 0
+
+
+async def test_new_hooks_wait_while_the_last_ones_are_stored(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        for n in range(3):
+            await spool.append(WA, hook(f"{n}"))
+        batch = await spool.read(WA, 3)
+        async with spool.ending(batch):
+            asking = asyncio.create_task(spool.holds(WA))
+            await asyncio.sleep(0.05)
+            assert not asking.done()
+            assert await asyncio.wait_for(spool.holds(SMS), 1) is False
+            await spool.advance(batch)
+        assert await asking is False
+        await spool.append(WA, hook("3"))
+        await spool.append(WA, hook("4"))
+        batch = await spool.read(WA, 1)
+        async with spool.ending(batch):
+            assert await asyncio.wait_for(spool.holds(WA), 1) is True
+
+
+async def test_a_cancelled_append_is_kept_all_the_same(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        appending = asyncio.create_task(spool.append(WA, hook("left")))
+        await asyncio.sleep(0)
+        appending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await appending
+        await spool.append(WA, hook("next"))
+        assert await drained(spool) == ["left", "next"]
+
+
+async def test_what_is_put_aside_stays_on_the_disk(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        await spool.append(WA, hook("odd"))
+        await spool.append(WA, hook("good"))
+        await spool.advance(await spool.read(WA, 1), aside=True)
+        assert await drained(spool) == ["good"]
+        assert (spool.counts.aside, spool.counts.replayed) == (1, 1)
+    path = tmp_path / "1" / WA / "aside"
+    assert path.read_bytes() == pack(hook("odd"))
+    assert survey(tmp_path)[WA].unusable == len(pack(hook("odd")))
+
+
+async def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    path = await filled(tmp_path / "spool", 1)
+    modes = [os.stat(one).st_mode & 0o077 for one in (path, path.parent, path.parents[1])]
+    assert modes == [0, 0, 0]
+
+
+def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path) -> None:
+    for run in range(3):
+        folder = tmp_path / f"{run}"
+        with (tmp_path / f"{run}.out").open("wb") as out:
+            writer = subprocess.Popen(
+                [sys.executable, "-c", WRITER, str(folder)], cwd=ROOT, stdout=out
+            )
+        end = time.monotonic() + 20
+        while (tmp_path / f"{run}.out").stat().st_size < 2000 * (run + 1):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        writer.kill()
+        writer.wait()
+        told = (tmp_path / f"{run}.out").read_text()
+        acknowledged = set(re.findall(r"^(\d:\d+)\n", told, re.MULTILINE))
+        found = asyncio.run(_bodies(folder))
+        for lane in range(6):
+            numbers = [int(n) for of, n in found if int(of) == lane]
+            assert numbers == list(range(len(numbers))), "in order, each once, none missing"
+        assert acknowledged <= {f"{lane}:{n}" for lane, n in found}
+        assert len(acknowledged) > 100
+
+
+async def _bodies(folder: Path) -> list[list[str]]:
+    async with opened(folder) as spool:
+        texts = [text for key in spool.waiting_keys() for text in await drained(spool, key, 50)]
+    return [text.split(":")[:2] for text in texts]
