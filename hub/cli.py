@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from hub import __version__
+from hub.cli_backup import backup, restore
+from hub.cli_dead import dead
 from hub.command import (
     bring_up_to_date,
     config_option,
@@ -201,6 +203,10 @@ def revoke_token(token: str, config: Path | None) -> None:
     if not write(settings, tokens.revoke_tokens, token, Clock().now()):
         fail(f"TOKEN: no valid token has the name or id {token}")
     click.echo(f"Revoked {token}.")
+
+
+for command in (backup, restore, dead):
+    cli.add_command(command)
 
 
 def _refuse_on_sqlite(settings: "Settings", command: str) -> None:

@@ -61,13 +61,13 @@ class Intake:
     async def take_all(self, channel: Channel, hooks: Sequence[Hook]) -> None:
         """Store genuine hooks of `channel` in one commit, in their order. Raises
         StoreUnavailable, or what the store says of one of them; then none is stored."""
-        found: list[tuple[list[Parsed], Acceptance]] = []
+        sorted_: list[tuple[list[Parsed], Acceptance]] = []
         for hook in hooks:
             parsed, dead = _read(channel, hook)
             parsed = self._disown(channel, parsed, hook)
-            found.append((parsed, self._sort_all(channel, parsed, new_id(), hook, dead)[0]))
-        results = await self._store.write(accept, [item for _, item in found])
-        for (parsed, item), done in zip(found, results, strict=True):
+            sorted_.append((parsed, self._sort_all(channel, parsed, new_id(), hook, dead)[0]))
+        results = await self._store.write(accept, [item for _, item in sorted_])
+        for (parsed, item), done in zip(sorted_, results, strict=True):
             self._tell(channel, parsed, item, done)
 
     async def accept(
@@ -94,6 +94,34 @@ class Intake:
         for one in parsed:
             accepted.add(await self._accept_alone(channel, one, hook_id))
         return accepted
+
+    async def take_again(self, channel: Channel, hook_id: bytes, raw: Hook) -> Accepted:
+        """Read a kept hook of `channel` once more, with today's connector and channels. What is
+        in its thread already stays as it is; the hook's dead letters are gone, but for what is
+        still dead of it. Raises StoreUnavailable, or what the store says."""
+        parsed, dead = _read(channel, raw)
+        parsed = self._disown(channel, parsed, raw)
+        try:
+            return await self._accept(channel, parsed, hook_id, dead=dead, again=True)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.error("hook not stored whole", channel=channel.name, error=type(error).__name__)
+        tried = [await self._try_alone(channel, one, hook_id) for one in parsed]
+        return await self._accept(channel, tried, hook_id, dead=dead, again=True)
+
+    async def _try_alone(self, channel: Channel, one: Parsed, hook_id: bytes) -> Parsed:
+        """Store one item of a hook; what cannot be stored comes back as unreadable."""
+        known = (channel.kind, one.account) in self._channels.by_account
+        if isinstance(one, Unreadable) or not known:
+            return one
+        try:
+            await self._accept(channel, [one], hook_id)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            return Unreadable(one.account, f"cannot be stored: {type(error).__name__}")
+        return one
 
     def _disown(self, channel: Channel, parsed: list[Parsed], raw: Hook) -> list[Parsed]:
         """A hook may carry items of other channels of the same app: those whose own check it
@@ -129,8 +157,12 @@ class Intake:
         hook_id: bytes,
         raw: Hook | None = None,
         dead: str = "",
+        *,
+        again: bool = False,
     ) -> Accepted:
         item, known = self._sort_all(channel, parsed, hook_id, raw, dead)
+        if again:
+            item.redeems = hook_id
         done = await self._store.each(accept, item, urgent=True)
         self._tell(channel, parsed, item, done)
         rest = iter(done.stored)
@@ -244,7 +276,18 @@ def _hook_row(hook_id: bytes, channel: str, raw: Hook) -> Row:
         "content_type": raw.headers.get("content-type", ""),
         "body": raw.body,
         "received_at": raw.received_at,
+        "signature": _signature(raw),
     }
+
+
+def _signature(raw: Hook) -> str:
+    """The header lines that sign the hook. Others may hold secrets, or are of no use later."""
+    lines = [f"{name.lower()}: {value}" for name, value in raw.headers.items() if _signs(name)]
+    return "\n".join(lines)
+
+
+def _signs(name: str) -> bool:
+    return "signature" in name.lower()
 
 
 def _dead_row(hook_id: bytes, channel: str, reason: str, raw: object, at: Micros) -> Row:

@@ -14,6 +14,7 @@ from hub.fetch import Fetching
 from hub.metrics import Metrics
 from hub.outbox import Outbox
 from hub.pool import Pool
+from hub.retry import Retrying
 from hub.settings import LimitSettings
 from hub.store import Store
 from hub.store.claims import Claim, Leased, Work, claim, release
@@ -37,6 +38,7 @@ class Worker:
         answerer: Answerer,
         outbox: Outbox,
         fetching: Fetching,
+        retrying: Retrying,
         limits: LimitSettings,
         metrics: Metrics,
     ) -> None:
@@ -46,6 +48,7 @@ class Worker:
         self._answerer = answerer
         self._outbox = outbox
         self._fetching = fetching
+        self._retrying = retrying
         self._limits = limits
         self._metrics = metrics
         self._turns = Pool("turns", self._handle, limits.workers)
@@ -64,6 +67,7 @@ class Worker:
             asyncio.create_task(self._sweep_for_ever()),
             asyncio.create_task(self._keep_house()),
             asyncio.create_task(self._fetching.run()),
+            asyncio.create_task(self._retrying.run()),
         ]
 
     async def stop(self) -> None:

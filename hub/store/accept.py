@@ -16,6 +16,7 @@ from hub.store import identities
 from hub.store.bulk import Lookup, execute_many
 from hub.store.identities import Person
 from hub.store.receipts import apply_receipts
+from hub.store.retries import settle_hook
 from hub.store.schema import (
     addresses,
     cases,
@@ -64,7 +65,8 @@ class Arrival:
 
 @dataclass(slots=True)
 class Acceptance:
-    """What one webhook brought."""
+    """What one webhook brought. `redeems`: the hook of that id was kept, is read again, and its
+    dead letters give way to what `dead` holds now."""
 
     at: Micros
     arrivals: list[Arrival] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Acceptance:
     signals: list[tuple[bytes, Signal]] = field(default_factory=list)
     dead: list[Row] = field(default_factory=list)
     hook: Row | None = None
+    redeems: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,17 @@ def accept(conn: sa.Connection, items: Sequence[Acceptance]) -> list[Accepted]:
     for item, result in arrivals:
         for channel_id, signal in item.signals:
             result.turns |= apply_signal(conn, channel_id, signal, item.at)
-    if dead := [row for item in items for row in item.dead]:
+    dead = [row for item in items for row in _letters(conn, item)]
+    if dead:
         execute_many(conn, INSERT_DEAD, dead)
     if raw := [item.hook for item in items if item.hook]:
         execute_many(conn, INSERT_HOOKS, raw)
     return results
+
+
+def _letters(conn: sa.Connection, item: Acceptance) -> list[Row]:
+    """The dead letters to add."""
+    return settle_hook(conn, item.redeems, item.dead, item.at) if item.redeems else item.dead
 
 
 def _store_arrivals(conn: sa.Connection, pairs: list[tuple[Acceptance, Accepted]]) -> None:

@@ -46,6 +46,8 @@ def settle(
 ) -> None:
     """Record what became of a fetch: `attachment` is the Media as JSON with its new state;
     with `due_at` it is tried again. A final failure becomes a dead letter; the message stays."""
+    if due_at is None:
+        _settle_letter(conn, row["id"], reason, at)
     conn.execute(
         media.update()
         .where(media.c.id == row["id"])
@@ -53,12 +55,6 @@ def settle(
     )
     if due_at is not None:
         return
-    if reason:
-        conn.execute(
-            dead_letters.insert().values(
-                id=new_id(), kind="media", reference=row["id"], reason=reason, created_at=at
-            )
-        )
     content = conn.execute(
         sa.select(messages.c.content).where(messages.c.id == row["message_id"]).with_for_update()
     ).scalar()
@@ -78,3 +74,17 @@ def settle(
             at=at,
         )
     )
+
+
+def _settle_letter(conn: sa.Connection, id: bytes, reason: str, at: Micros) -> None:
+    """The attachment's one dead letter: gone with success, else it says why it failed last."""
+    own = (dead_letters.c.reference == id, dead_letters.c.kind == "media")
+    if not reason:
+        conn.execute(dead_letters.delete().where(*own))
+        return
+    values = {"reason": reason, "created_at": at, "due_at": None}
+    again = dead_letters.update().where(*own)
+    if not conn.execute(again.values(**values, attempt=dead_letters.c.attempt + 1)).rowcount:
+        conn.execute(
+            dead_letters.insert().values(id=new_id(), kind="media", reference=id, **values)
+        )

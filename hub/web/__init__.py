@@ -10,6 +10,7 @@ from hub.settings import require_secret_key
 from hub.web.api_channels import channels
 from hub.web.api_conversations import conversations
 from hub.web.api_customers import customers
+from hub.web.api_dead import dead
 from hub.web.api_session import session
 from hub.web.assets import add_assets
 from hub.web.feed import FEED, Feed, follow
@@ -27,7 +28,7 @@ from hub.web.views import LINKS, MediaLinks
 from hub.web.visitor import add_visitors
 
 API = "/api/v1"
-APIS = (conversations, customers, channels, session, live)
+APIS = (conversations, customers, channels, session, dead, live)
 
 
 def create_app(state: State) -> web.Application:
