@@ -15,6 +15,7 @@ WHOLE_HUB = {
     "hub/test_known_senders.py",
     "hub/test_outcomes_kept.py",
     "hub/test_pacing.py",
+    "hub/test_postgres.py",
     "hub/test_receipts.py",
     "hub/test_resolving.py",
     "hub/test_said_when_said.py",

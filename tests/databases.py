@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from hub.store import migrate_database
 from tests.servers import Postgres
@@ -44,3 +45,26 @@ def _migrate(url: str) -> None:
     # In a thread: the test that is the first to ask has an event loop of its own.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, migrate_database(url)).result()
+
+
+def refuse(conn: sa.Connection, texts: str) -> None:
+    """Have the database refuse messages whose text is LIKE `texts`, until `accept_again`."""
+    when = f"WHEN (NEW.text LIKE '{texts}')"
+    if ON_POSTGRES:
+        conn.exec_driver_sql(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'refused'; END $$"
+        )
+        conn.exec_driver_sql(
+            "CREATE TRIGGER no_poison BEFORE INSERT ON messages"
+            f" FOR EACH ROW {when} EXECUTE FUNCTION refuse()"
+        )
+    else:
+        conn.exec_driver_sql(
+            f"CREATE TRIGGER no_poison BEFORE INSERT ON messages {when}"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
+
+def accept_again(conn: sa.Connection) -> None:
+    conn.exec_driver_sql("DROP TRIGGER no_poison" + (" ON messages" if ON_POSTGRES else ""))

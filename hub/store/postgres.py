@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.errors import StoreUnavailable
@@ -145,7 +146,7 @@ class PostgresStore:
             try:
                 async with self._engine.begin() as conn:
                     return await conn.run_sync(waiting[0].batch, items)
-            except sa.exc.DBAPIError as error:
+            except Exception as error:
                 if sqlstate(error) not in LOST_RACES or attempt == ATTEMPTS:
                     raise
             await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
@@ -153,17 +154,20 @@ class PostgresStore:
 
 
 def sqlstate(error: BaseException) -> str:
-    """The server's code of an error, or ""."""
-    return str(getattr(getattr(error, "orig", None) or error, "sqlstate", None) or "")
+    """The server's code of an error, as SQLAlchemy or the driver's own cursor raises it, or ""."""
+    for one in (getattr(error, "orig", None), error, error.__cause__):
+        if state := getattr(one, "sqlstate", None):
+            return str(state)
+    return ""
 
 
 def explain(error: Exception) -> Exception:
     """StoreUnavailable where the database itself cannot be reached or cannot work now; any other
     error as it is."""
-    away = isinstance(error, OSError | TimeoutError | sa.exc.TimeoutError | sa.exc.InterfaceError)
-    if isinstance(error, sa.exc.DBAPIError):
-        away |= error.connection_invalidated or sqlstate(error).startswith(CANNOT_WORK)
-    if not away:
+    away = isinstance(error, OSError | TimeoutError | sa.exc.TimeoutError)
+    away |= isinstance(error, sa.exc.InterfaceError | AsyncAdapt_asyncpg_dbapi.InterfaceError)
+    away |= isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    if not away and not sqlstate(error).startswith(CANNOT_WORK):
         return error
     unavailable = StoreUnavailable(f"PostgreSQL: {sqlstate(error) or type(error).__name__}")
     unavailable.__cause__ = error

@@ -74,6 +74,6 @@ def lease_now(conn: sa.Connection) -> Micros:
 def json_contains(conn: sa.Connection, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
     """Is `text` an item of the JSON list in `column`?"""
     if conn.dialect.name == "postgresql":
-        return column.contains([text])
+        return sa.type_coerce(column, postgresql.JSONB).contains([text])
     items = sa.func.json_each(column).table_valued("value")
     return sa.exists(sa.select(1).select_from(items).where(items.c.value == text))

@@ -29,6 +29,7 @@ from hub.store.bulk import Lookup
 from hub.store.ownership import park
 from hub.store.schema import addresses, conversations, dead_letters, messages
 from hub.store.sends import Wait
+from tests.databases import only_sqlite
 from tests.faults.scene import RECONCILE, playing
 from tests.hub.line import AT, Line, open_line
 from tests.posting import post_wa, text_item, wa_body
@@ -49,6 +50,7 @@ def nothing(conn: sa.Connection) -> None:
 # The store is away while a provider answers
 
 
+@only_sqlite
 async def test_an_answer_is_kept_while_the_database_is_locked(tmp_path: Path) -> None:
     async with playing(tmp_path, "wa") as scene:
         house = scene.house
@@ -136,6 +138,7 @@ def raw_error(code: int) -> sqlite3.OperationalError:
 AWAY = [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_BUSY]
 
 
+@only_sqlite
 @pytest.mark.parametrize("code", AWAY)
 @pytest.mark.parametrize("way", ["write", "read"])
 async def test_a_raw_error_means_that_the_store_is_away(line: Line, way: str, code: int) -> None:
@@ -156,6 +159,7 @@ async def test_any_other_error_stays_what_it_is(line: Line, way: str) -> None:
         await getattr(line.store, way)(strike)
 
 
+@only_sqlite
 async def test_a_full_disk_costs_no_message(tmp_path: Path) -> None:
     """SQLite's own limit of pages stands for the disk's end."""
     async with playing(tmp_path, "wa") as scene:
@@ -181,6 +185,7 @@ async def test_a_full_disk_costs_no_message(tmp_path: Path) -> None:
 THREADS = Lookup(lambda keys: sa.select(messages).where(messages.c.seq.in_(keys)))
 
 
+@only_sqlite
 @pytest.mark.parametrize("first", [0, 4096], ids=["all of it", "all but its first page"])
 async def test_a_corrupted_file_is_an_absent_one_to_readers(tmp_path: Path, first: int) -> None:
     async with open_line(tmp_path) as line:

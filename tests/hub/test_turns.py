@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from connectors.sandbox import twilio, whatsapp
 from hub.clock import Clock
 from hub.store.schema import conversations, messages, runs, timers
+from tests.databases import accept_again, refuse
 from tests.faults.scene import Scene, playing
 from tests.flows import bench
 
@@ -36,16 +37,11 @@ async def conversation(scene: Scene) -> dict[str, Any]:
 
 async def forbid_poison(scene: Scene) -> None:
     """From now on the database refuses every turn that says something poisoned."""
-    await scene.house.hub.store.write(
-        lambda conn: conn.exec_driver_sql(
-            "CREATE TRIGGER no_poison BEFORE INSERT ON messages"
-            " WHEN NEW.text LIKE 'poisoned%' BEGIN SELECT RAISE(ABORT, 'refused'); END"
-        )
-    )
+    await scene.house.hub.store.write(refuse, "poisoned%")
 
 
 async def allow_poison(scene: Scene) -> None:
-    await scene.house.hub.store.write(lambda conn: conn.exec_driver_sql("DROP TRIGGER no_poison"))
+    await scene.house.hub.store.write(accept_again)
 
 
 async def test_three_claims_without_a_commit_go_to_the_agents(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from hub.clock import DAY
 from hub.spool import spool_key
 from hub.store.schema import dead_letters, hooks, messages
 from hub.store.sweep import throw_away
+from tests.databases import only_sqlite
 from tests.faults.scene import FLOWS
 from tests.posting import (
     WA_ID,
@@ -277,6 +278,7 @@ async def test_a_batch_of_everything_is_stored_whole(tmp_path: Path) -> None:
         assert len(await table(house, hooks)) == 3
 
 
+@only_sqlite
 async def test_nothing_is_lost_while_the_database_is_away(tmp_path: Path) -> None:
     """Another process holds the database's write lock for longer than the hub waits."""
     async with running_hub(tmp_path, dialogs=FLOWS) as house:

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.store.schema import dead_letters, hooks, messages
+from tests.databases import refuse
 from tests.faults.scene import FLOWS
 from tests.posting import WA_ID, post_wa, text_item, wa_body
 from tests.running import House, running_hub
@@ -76,12 +77,7 @@ async def test_an_item_that_cannot_be_stored(tmp_path: Path) -> None:
 
 async def test_an_item_the_database_refuses(tmp_path: Path) -> None:
     async with running_hub(tmp_path, dialogs=FLOWS) as house:
-        await house.hub.store.write(
-            lambda conn: conn.exec_driver_sql(
-                "CREATE TRIGGER no_poison BEFORE INSERT ON messages"
-                " WHEN NEW.text = 'poison' BEGIN SELECT RAISE(ABORT, 'refused'); END"
-            )
-        )
+        await house.hub.store.write(refuse, "poison")
         texts = ("before", "poison", "after")
         items = [
             text_item(f"wamid.{text}", text, f"88017110000{n}") for n, text in enumerate(texts)
