@@ -24,6 +24,7 @@ from hub.chat import Dialog, collect
 from hub.clock import SECOND, Clock
 from hub.connector import ChannelRef, ChannelSettings, Connector, Http
 from hub.desk.answers import Desk
+from hub.drain import draining
 from hub.errors import SettingsError, StoreUnavailable
 from hub.fetch import Fetching
 from hub.intake import Intake
@@ -33,6 +34,7 @@ from hub.metrics import Metrics
 from hub.outbox import Outbox
 from hub.retry import Retrying
 from hub.settings import Settings, require_secret_key, validate_channel
+from hub.spool import Spool
 from hub.store import Store, migrate_database, open_store, sqlite_path
 from hub.store.accounts import enrol
 from hub.store.sqlite import FileLock, create_engine, explain
@@ -218,6 +220,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             )
         metrics = Metrics(channels.by_name)
         intake = Intake(store, bus, clock, channels, metrics)
+        spool = Spool(settings.hub.spool, limits.spool_bytes)
         desk = Desk(store, bus, clock, channels, limits)
         outbox = Outbox(store, bus, clock, channels, limits, metrics)
         answerer = Answerer(store, clock, channels, dialogs, settings)
@@ -234,23 +237,25 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             channels=channels,
             desk=desk,
             intake=intake,
+            spool=spool,
             metrics=metrics,
             beat=worker.beat,
         )
-        yield Hub(
-            settings,
-            clock,
-            bus,
-            store,
-            channels,
-            dialogs,
-            intake,
-            desk,
-            outbox,
-            worker,
-            state,
-            metrics,
-        )
+        async with draining(spool, intake, channels):
+            yield Hub(
+                settings,
+                clock,
+                bus,
+                store,
+                channels,
+                dialogs,
+                intake,
+                desk,
+                outbox,
+                worker,
+                state,
+                metrics,
+            )
 
 
 @contextlib.asynccontextmanager
