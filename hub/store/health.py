@@ -27,8 +27,9 @@ def try_read(conn: sa.Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many wait in each queue, and since when the oldest of them. No more than MOST are looked
-    at in one queue, so that a look costs little on the worst day."""
+    """How many wait in each queue, and since when the oldest of them: since it was written, or
+    since its call where one was begun. No more than MOST are looked at in one queue, so that a
+    look costs little on the worst day."""
 
     counts: dict[str, int] = field(default_factory=dict)
     oldest: dict[str, Micros] = field(default_factory=dict)
@@ -47,13 +48,14 @@ def read_backlog(conn: sa.Connection, at: Micros) -> Backlog:
         rows = sa.select(since.label("since")).where(condition).limit(MOST).subquery()
         query = sa.select(sa.func.count(), sa.func.min(rows.c.since)).select_from(rows)
         _note(found, queue, *conn.execute(query).one())
+    begun = sa.case((messages.c.state.in_(("sending", "unknown")), messages.c.sending_at))
     rows = (
-        sa.select(messages.c.state, messages.c.created_at)
+        sa.select(messages.c.state, sa.func.coalesce(begun, messages.c.created_at).label("since"))
         .where(messages.c.lane.isnot(None))
         .limit(MOST)
         .subquery()
     )
-    by_state = sa.select(rows.c.state, sa.func.count(), sa.func.min(rows.c.created_at))
+    by_state = sa.select(rows.c.state, sa.func.count(), sa.func.min(rows.c.since))
     for state, count, since in conn.execute(by_state.group_by(rows.c.state)):
         _note(found, state, count, since)
     newest = (

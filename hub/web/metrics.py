@@ -18,16 +18,13 @@ from hub.web.problem import Problem
 from hub.web.state import STATE
 from hub.web.visitor_talk import SOCKETS as VISITORS
 
-BACKLOG_FRESH = 5.0
-
-
 class Gauges:
     """Sets what is only known by looking, when the page is asked for."""
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
         self._state = app[STATE]
-        self._backlog = Probe(self._read, BACKLOG_FRESH)
+        self._backlog = Probe(self._read)
         self._admitted: set[bytes] = set()
 
     async def admit(self, request: web.Request) -> None:
