@@ -1,6 +1,7 @@
 """`onethread check`: what is wrong and what to mend, one line each."""
 
 import asyncio
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,12 @@ import aiohttp
 from hub.app import read_channels
 from hub.chat import collect
 from hub.connector import ChannelRef, Connector, Http, Identifies
-from hub.errors import HubError, SendFailed, SettingsError
+from hub.errors import HubError, SendFailed, SettingsError, StoreUnavailable
 from hub.log import register_secrets
 from hub.settings import Settings, require_secret_key
 from hub.store import sqlite_path
-from hub.store.dead import unknown_accounts_of
-from hub.store.migrate import HEAD, revision_of
+from hub.store.dead import unknown_accounts, unknown_accounts_of
+from hub.store.migrate import HEAD, revision, revision_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Finding:
 async def find(settings: Settings) -> list[Finding]:
     findings = [
         _check_secret(settings),
-        await asyncio.to_thread(_check_database, settings),
+        await _check_database(settings),
         _check_media(settings.hub.media),
         _check_dialogs(settings),
     ]
@@ -54,7 +55,7 @@ async def find(settings: Settings) -> list[Finding]:
         for channel in channels:
             register_secrets(*channel.secrets())
         findings += await asyncio.gather(*(_check_channel(channel) for channel in channels))
-    findings += await asyncio.to_thread(_check_unknown_accounts, settings)
+    findings += await _check_unknown_accounts(settings)
     return findings
 
 
@@ -66,9 +67,21 @@ def _check_secret(settings: Settings) -> Finding:
     return Finding(True, "hub.secret_key", "is set")
 
 
-def _check_database(settings: Settings) -> Finding:
+async def _check_database(settings: Settings) -> Finding:
+    if settings.hub.on_sqlite:
+        return await asyncio.to_thread(_check_file, sqlite_path(settings.hub.database))
+    from hub.store.postgres import look
+
     try:
-        path = sqlite_path(settings.hub.database)
+        current = await look(settings.hub.database, revision)
+    except StoreUnavailable as error:
+        return Finding(False, "hub.database", f"PostgreSQL: {error}")
+    state = "is up to date" if current == HEAD else "will be migrated by the next start"
+    return Finding(True, "hub.database", f"PostgreSQL answers; the database {state}")
+
+
+def _check_file(path: Path) -> Finding:
+    try:
         if not path.exists():
             if not os.access(_nearest(path.parent), os.W_OK):
                 return Finding(False, "hub.database", f"{path.parent} cannot be written")
@@ -124,12 +137,16 @@ async def _check_channel(connector: Connector) -> Finding:
     return Finding(True, name, f"{who}; {hint}")
 
 
-def _check_unknown_accounts(settings: Settings) -> list[Finding]:
-    try:
-        path = sqlite_path(settings.hub.database)
-        found = unknown_accounts_of(path) if path.exists() else []
-    except HubError:
-        return []  # the database's own line says what is wrong
+async def _check_unknown_accounts(settings: Settings) -> list[Finding]:
+    found: list[tuple[str, str, int]] = []
+    # Where it cannot be read, the database's own line says what is wrong.
+    with contextlib.suppress(HubError):
+        if not settings.hub.on_sqlite:
+            from hub.store.postgres import look
+
+            found = await look(settings.hub.database, unknown_accounts)
+        elif (path := sqlite_path(settings.hub.database)).exists():
+            found = await asyncio.to_thread(unknown_accounts_of, path)
     return [
         Finding(False, f"channels.{channel}", f"{count} hooks kept: {reason}")
         for channel, reason, count in found

@@ -174,6 +174,21 @@ def explain(error: Exception) -> Exception:
     return unavailable
 
 
+async def look(url: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run one unit that only reads, on a connection of its own. Raises StoreUnavailable with what
+    the server or the network says."""
+    engine = create_engine(url)
+    try:
+        async with engine.connect() as conn:
+            return await conn.run_sync(unit, *args, **kwargs)
+    except Exception as error:
+        cause = getattr(error, "orig", None) or error
+        said = str(cause.__cause__ or cause) or type(cause).__name__
+        raise StoreUnavailable(said.partition("\n")[0]) from error
+    finally:
+        await engine.dispose()
+
+
 async def migrate_postgres(url: str) -> bool:
     """Migrate while no other process does. True when anything was done. Raises SchemaTooNew and
     StoreUnavailable."""

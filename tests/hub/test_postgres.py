@@ -7,12 +7,15 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from hub.check import find
 from hub.errors import LeaseLost, StoreUnavailable
+from hub.settings import load_settings
 from hub.store import Store, migrate_database, open_store
 from hub.store.accept import Acceptance, accept
 from hub.store.accounts import enrol
@@ -180,3 +183,27 @@ async def test_who_waits_when_it_closes_is_committed(fresh_postgres: str) -> Non
     assert await asyncio.gather(*waiting) == list(range(100, 250))
     with pytest.raises(StoreUnavailable):
         await store.each(insert_or_fail, 1)
+
+
+async def test_check_says_what_is_wrong_with_the_server(
+    fresh_postgres: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    async def told(url: str) -> tuple[bool, str]:
+        values = {"hub": {"database": url, "secret_key": "k" * 40, "media": str(tmp_path)}}
+        found = await find(load_settings(None, values))
+        [line] = [one for one in found if one.name == "hub.database"]
+        return line.ok, line.text
+
+    assert await told(fresh_postgres) == (
+        True,
+        "PostgreSQL answers; the database will be migrated by the next start",
+    )
+    await migrate_database(fresh_postgres)
+    assert (await told(fresh_postgres))[1].endswith("the database is up to date")
+    ok, text = await told(fresh_postgres + "_nowhere")
+    assert not ok
+    assert "does not exist" in text
+    postgres.kill()
+    ok, text = await told(fresh_postgres)
+    assert not ok
+    assert "refused" in text
