@@ -32,6 +32,9 @@ from hub.log import register_secrets
 from hub.media import MediaFetcher, MediaFolder
 from hub.metrics import Metrics
 from hub.outbox import Outbox
+from hub.rate import LocalRates, Rates
+from hub.redis_bus import RedisBus, open_redis_bus
+from hub.redis_rate import SharedRates
 from hub.retry import Retrying
 from hub.settings import Settings, require_secret_key, validate_channel
 from hub.spool import Spool
@@ -188,6 +191,16 @@ async def open_hub(
             ground.lock.release()
 
 
+def _open_bus(redis: str) -> contextlib.AbstractAsyncContextManager[Bus]:
+    return open_redis_bus(redis) if redis else contextlib.nullcontext(Bus())
+
+
+def _share_rates(bus: Bus, channels: Channels) -> Rates:
+    if isinstance(bus, RedisBus):
+        return SharedRates(bus.client, channels)
+    return LocalRates(channels)
+
+
 @contextlib.asynccontextmanager
 async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIterator[Hub]:
     limits = settings.limits
@@ -208,8 +221,8 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             max_bytes=limits.media_bytes,
             allow_private=settings.hub.allow_private_media,
         ) as fetcher,
+        _open_bus(settings.hub.redis) as bus,
     ):
-        bus = Bus()
         channels = await open_channels(
             settings, store, clock, Http(session, timeout=limits.send_timeout)
         )
@@ -222,7 +235,8 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         intake = Intake(store, bus, clock, channels, metrics)
         spool = Spool(settings.hub.spool, limits.spool_bytes)
         desk = Desk(store, bus, clock, channels, limits)
-        outbox = Outbox(store, bus, clock, channels, limits, metrics)
+        rates = _share_rates(bus, channels)
+        outbox = Outbox(store, bus, clock, channels, limits, metrics, rates)
         answerer = Answerer(store, clock, channels, dialogs, settings)
         fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
         retrying = Retrying(store, bus, clock, channels, intake, limits.poll)

@@ -1,30 +1,57 @@
-"""Hints inside one process that there is something to look at.
+"""Hints that there is something to look at, in one process; `redis_bus.py` carries them further.
 
 Losing every hint loses nothing: each waiter also polls the store.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
-Topic = Literal["conversation", "address", "media", "change", "typing"]
+Wake = Literal["conversation", "address", "media"]
+"""Work: one worker that hears of it is enough."""
+Live = Literal["change", "typing"]
+"""News: for whoever follows it, in every process."""
+Topic = Literal[Wake, Live]
 Listener = Callable[[bytes], None]
+Room = Callable[[bytes], bool]
+"""Whether a listener can begin with this key now, without its waiting for others."""
+
+WAKES: tuple[Wake, ...] = get_args(Wake)
+LIVES: tuple[Live, ...] = get_args(Live)
+
+
+def always(_key: bytes) -> bool:
+    return True
 
 
 class Bus:
     """Calls every listener of a topic, in this event loop, with the id that changed."""
 
-    def __init__(self) -> None:
-        self._listeners: dict[Topic, list[Listener]] = {}
+    is_connected = True
+    """Whether hints reach the other processes, where there are any."""
 
-    def listen(self, topic: Topic, listener: Listener) -> Callable[[], None]:
-        """Add a listener, which must not raise or block; returns how to remove it."""
+    def __init__(self) -> None:
+        self._listeners: dict[Topic, list[tuple[Listener, Room]]] = {}
+
+    def listen(self, topic: Topic, listener: Listener, room: Room = always) -> Callable[[], None]:
+        """Add a listener, which must not raise or block; returns how to remove it. Work for
+        which it has no `room` may go to another process."""
         listeners = self._listeners.setdefault(topic, [])
-        listeners.append(listener)
-        return lambda: listeners.remove(listener)
+        entry = (listener, room)
+        listeners.append(entry)
+
+        def stop() -> None:
+            if entry in listeners:
+                listeners.remove(entry)
+
+        return stop
 
     def poke(self, topic: Topic, key: bytes = b"") -> None:
-        for listener in tuple(self._listeners.get(topic, ())):
+        """Tell whoever listens; never waits and never raises."""
+        self._tell(topic, key)
+
+    def _tell(self, topic: Topic, key: bytes) -> None:
+        for listener, _room in tuple(self._listeners.get(topic, ())):
             listener(key)
 
 

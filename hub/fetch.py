@@ -46,17 +46,20 @@ class Fetching:
         self._fetcher = fetcher
         self._horizon = round(horizon * SECOND)
         self._metrics = metrics
-        self._poked = Signal(bus, "media")
 
     async def run(self) -> None:
         """Fetch what is due, for ever."""
-        while True:
-            try:
-                while await self.fetch_due():
-                    pass
-            except StoreUnavailable as error:
-                log.warning("looking for attachments failed", error=str(error))
-            await self._poked.wait(2.0)
+        poked = Signal(self._bus, "media")
+        try:
+            while True:
+                try:
+                    while await self.fetch_due():
+                        pass
+                except StoreUnavailable as error:
+                    log.warning("looking for attachments failed", error=str(error))
+                await poked.wait(2.0)
+        finally:
+            poked.close()
 
     async def fetch_due(self) -> int:
         """Fetch a few that are due; returns how many there were."""

@@ -42,6 +42,7 @@ class Outbox:
         channels: Channels,
         limits: LimitSettings,
         metrics: Metrics,
+        rates: Rates,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -49,7 +50,7 @@ class Outbox:
         self._channels = channels
         self._limits = limits
         self._gate = make_gate({c.id: c.limits for c in channels.all})
-        self._rates = Rates(channels)
+        self._rates = rates
         self._metrics = metrics
         self.is_stopped = False
         """Set at a stop: what was begun is settled, nothing more is begun."""
@@ -99,7 +100,7 @@ class Outbox:
     async def _hold_back(self, attempt: Attempt) -> Micros | None:
         """Put a send back whose channel's or customer's rate is used up; when its place is."""
         row = attempt.row
-        seconds = self._rates.wait(row["channel_id"], row["recipient"])
+        seconds = await self._rates.wait(row["channel_id"], row["recipient"])
         if seconds <= 0:
             return None
         until = self._clock.now() + max(round(seconds * SECOND), 1)

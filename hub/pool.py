@@ -32,6 +32,10 @@ class Pool:
         """How many keys are in hand."""
         return len(self._states)
 
+    def has_room(self, key: bytes) -> bool:
+        """Whether the key would be handled at once, or is in hand already."""
+        return key in self._states or len(self._states) < self._most
+
     def poke(self, key: bytes) -> None:
         if self._stopped:
             return

@@ -3,55 +3,89 @@ waits."""
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
-from hub.channels import Channels
+from hub.channels import Channel, Channels
 
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
 MOST_KEYS = 100_000
+UNCLAIMED = 60.0  # seconds after which a place nobody came for is free to be forgotten
+
+
+class Pace(NamedTuple):
+    """One event each `interval` seconds, and up to `allowance` seconds of them at once."""
+
+    interval: float
+    allowance: float
+
+
+def pace(count: float, seconds: float, burst: float) -> Pace:
+    """`count` events per `seconds` with bursts up to `burst`."""
+    interval = seconds / count
+    return Pace(interval, interval * max(burst - 1, 0))
+
+
+class Paces(NamedTuple):
+    """How fast a channel may send, and to each of its customers; None: as fast as it can."""
+
+    whole: Pace | None
+    pair: Pace | None
+
+
+def paces_of(channel: Channel) -> Paces:
+    rate, limits = channel.settings.rate, channel.limits
+    rate = limits.rate if rate is None else rate
+    return Paces(
+        whole=pace(rate, 1.0, max(rate / 4, 1)) if rate else None,
+        pair=pace(*limits.pair_rate) if limits.pair_rate and rate != 0 else None,
+    )
 
 
 class Cell:
-    """Allows `count` events per `seconds` with bursts up to `burst`: one number per key says
-    when its next event would conform."""
+    """One number per key says when its next event would conform."""
 
-    __slots__ = ("_allowance", "_interval", "_times")
+    __slots__ = ("_pace", "_times")
 
-    def __init__(self, count: float, seconds: float, burst: float) -> None:
-        self._interval = seconds / count
-        self._allowance = self._interval * max(burst - 1, 0)
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
         self._times: dict[str, float] = {}
 
     def reserve(self, key: str, now: float) -> float:
         """Take the next place of `key`: when it is, at the earliest now."""
         due = max(self._times.get(key, now), now)
-        self._times[key] = due + self._interval
+        self._times[key] = due + self._pace.interval
         if len(self._times) > MOST_KEYS:
             self._times = {k: t for k, t in self._times.items() if t > now}
-        return max(due - self._allowance, now)
+        return max(due - self._pace.allowance, now)
 
 
-class Rates:
+class Rates(Protocol):
     """The send rates of every channel, and to each customer where a platform limits that.
 
     Who must wait keeps a place, so that each wakes once and not all for every place.
     """
+
+    async def wait(self, channel_id: bytes, recipient: str) -> float:
+        """Seconds until this send conforms; 0 means now, and its place is taken."""
+        ...
+
+
+class LocalRates:
+    """Rates of one process by itself."""
 
     def __init__(self, channels: Channels) -> None:
         self._channels: dict[bytes, Cell] = {}
         self._pairs: dict[bytes, Cell] = {}
         self._places: dict[tuple[bytes, str], float] = {}
         for channel in channels.all:
-            rate = channel.settings.rate
-            rate = channel.limits.rate if rate is None else rate
-            if rate:
-                self._channels[channel.id] = Cell(rate, 1.0, max(rate / 4, 1))
-            if channel.limits.pair_rate and rate != 0:
-                count, seconds, burst = channel.limits.pair_rate
-                self._pairs[channel.id] = Cell(count, seconds, burst)
+            whole, pair = paces_of(channel)
+            if whole:
+                self._channels[channel.id] = Cell(whole)
+            if pair:
+                self._pairs[channel.id] = Cell(pair)
 
-    def wait(self, channel_id: bytes, recipient: str) -> float:
-        """Seconds until this send conforms; 0 means now, and its place is taken."""
+    async def wait(self, channel_id: bytes, recipient: str) -> float:
         now, key = time.monotonic(), (channel_id, recipient)
         place = self._places.get(key)
         if place is None:
@@ -74,7 +108,7 @@ class Rates:
     def _forget(self, now: float) -> None:
         """Places nobody came for: their messages were cancelled."""
         if len(self._places) > MOST_KEYS:
-            self._places = {k: t for k, t in self._places.items() if t > now - 60}
+            self._places = {k: t for k, t in self._places.items() if t > now - UNCLAIMED}
 
 
 def retry_delay(attempt: int, wish: float | None, jitter: Callable[[], float]) -> float:

@@ -4,6 +4,7 @@ wanted."""
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -55,14 +56,15 @@ class Worker:
         self._sends = Pool("sends", self._deliver, limits.sends)
         self._begun: dict[bytes, Attempt] = {}
         self._background: list[asyncio.Task[None]] = []
-        self._stop_listening = [
-            bus.listen("conversation", self._turns.poke),
-            bus.listen("address", self._sends.poke),
-        ]
+        self._stop_listening: list[Callable[[], None]] = []
         self._swept_at = time.monotonic()
 
     def start(self) -> None:
         """Begin to work; returns at once."""
+        self._stop_listening = [
+            self._bus.listen("conversation", self._turns.poke, self._turns.has_room),
+            self._bus.listen("address", self._sends.poke, self._sends.has_room),
+        ]
         self._background = [
             asyncio.create_task(self._sweep_for_ever()),
             asyncio.create_task(self._keep_house()),

@@ -19,7 +19,7 @@ from hub.clock import SECOND, new_id
 from hub.connector import ChannelRef, ChannelSettings, Connector, Http, Limits
 from hub.message import Message, Outbound, Sent
 from hub.outreach.gate import make_gate
-from hub.rate import Rates
+from hub.rate import LocalRates, Rates
 from hub.store.rows import Row, outbound_row
 from hub.store.schema import addresses, messages
 from hub.store.sends import Attempt, SendClaim, Wait, abandon, begin
@@ -60,12 +60,17 @@ class OneEachMinute(Rated):
     limits = Limits(text=100, pair_rate=(1, 60.0, 1))
 
 
-def rates(rate: float, kind: type[Rated] = Rated) -> tuple[Rates, bytes]:
+def rated(rate: float, kind: type[Rated] = Rated, id: bytes = b"") -> Channels:
+    """One channel of that rate."""
     settings = ChannelSettings(kind="rated", rate=rate)
-    id = new_id()
     http = Http(None)  # type: ignore[arg-type]  # makes no calls
     connector = kind(ChannelRef(id, "rated", "rated", ""), settings, http)
-    return Rates(Channels([Channel(id, "rated", "rated", "1", settings, connector)])), id
+    return Channels([Channel(id, "rated", "rated", "1", settings, connector)])
+
+
+def rates(rate: float, kind: type[Rated] = Rated) -> tuple[Rates, bytes]:
+    id = new_id()
+    return LocalRates(rated(rate, kind, id)), id
 
 
 class Places:
@@ -75,11 +80,11 @@ class Places:
         self.paced, self.channel = rates(rate, kind)
         self.began: tuple[float, float] | None = None
 
-    def assert_due(self, name: str, expected: float) -> None:
+    async def assert_due(self, name: str, expected: float) -> None:
         """`name` may go `expected` seconds after the first who asked: between the two times at
         which the calls can have read the clock."""
         before = time.monotonic()
-        seconds = self.paced.wait(self.channel, name)
+        seconds = await self.paced.wait(self.channel, name)
         after = time.monotonic()
         self.began = self.began or (before, after)
         assert before + seconds <= self.began[1] + expected + TINY
@@ -89,36 +94,36 @@ class Places:
 TINY = 1e-6  # seconds: more than sums of floats can be off
 
 
-def test_a_hundred_who_come_first_are_spread_one_by_one() -> None:
+async def test_a_hundred_who_come_first_are_spread_one_by_one() -> None:
     places = Places(2)
     for number in range(100):
-        places.assert_due(f"a{number}", number / 2)
+        await places.assert_due(f"a{number}", number / 2)
 
 
-def test_asking_again_moves_nobody() -> None:
+async def test_asking_again_moves_nobody() -> None:
     places = Places(2)
     for number in range(10):
-        places.assert_due(f"a{number}", number / 2)
+        await places.assert_due(f"a{number}", number / 2)
     for number in [*range(1, 10)] * 5:
-        places.assert_due(f"a{number}", number / 2)
-    places.assert_due("the next", 5)
+        await places.assert_due(f"a{number}", number / 2)
+    await places.assert_due("the next", 5)
 
 
-def test_a_place_is_for_one_send() -> None:
+async def test_a_place_is_for_one_send() -> None:
     """Who went once asks for a place of her own the next time."""
     places = Places(2)
     for expected in (0, 0.5, 0.5):
-        places.assert_due("a", expected)
-    places.assert_due("b", 1)
+        await places.assert_due("a", expected)
+    await places.assert_due("b", 1)
 
 
-def test_who_waits_for_her_own_rate_takes_one_place_of_the_channels() -> None:
+async def test_who_waits_for_her_own_rate_takes_one_place_of_the_channels() -> None:
     places = Places(2, OneEachMinute)
-    places.assert_due("a", 0)
+    await places.assert_due("a", 0)
     for _ in range(20):
-        places.assert_due("a", 60)
-    places.assert_due("b", 1)
-    places.assert_due("c", 1.5)
+        await places.assert_due("a", 60)
+    await places.assert_due("b", 1)
+    await places.assert_due("c", 1.5)
 
 
 async def test_each_wakes_once() -> None:
@@ -129,7 +134,7 @@ async def test_each_wakes_once() -> None:
     async def go(name: str) -> None:
         while True:
             calls[name] += 1
-            seconds = paced.wait(channel, name)
+            seconds = await paced.wait(channel, name)
             if seconds == 0:
                 order.append(name)
                 return
@@ -141,9 +146,9 @@ async def test_each_wakes_once() -> None:
     assert max(calls.values()) <= 2
 
 
-def test_no_rate_means_no_waiting() -> None:
+async def test_no_rate_means_no_waiting() -> None:
     paced, channel = rates(0)
-    assert {paced.wait(channel, "a") for _ in range(1000)} == {0.0}
+    assert {await paced.wait(channel, "a") for _ in range(1000)} == {0.0}
 
 
 # Rows that wait
