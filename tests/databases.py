@@ -52,7 +52,7 @@ def refuse(conn: sa.Connection, texts: str) -> None:
     when = f"WHEN (NEW.text LIKE '{texts}')"
     if ON_POSTGRES:
         conn.exec_driver_sql(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE EXCEPTION 'refused'; END $$"
         )
         conn.exec_driver_sql(
