@@ -13,6 +13,7 @@ WHOLE_HUB = {
     "faults/test_poison.py",
     "hub/test_identity.py",
     "hub/test_known_senders.py",
+    "hub/test_move.py",
     "hub/test_outcomes_kept.py",
     "hub/test_pacing.py",
     "hub/test_postgres.py",
