@@ -70,7 +70,7 @@ def restore(file: Path, replace: bool, media: bool, config: Path | None) -> None
         copy, kept = copies.restore(file, database, replace=replace, progress=_progress())
     finally:
         lock.release()
-    click.echo(f"Restored {database}: {_told(copy)}.")
+    click.echo(f"Restored {database.name}: {_told(copy)}.")
     if kept:
         click.echo(f"The database before is kept as {kept}.")
 

@@ -12,6 +12,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -173,17 +174,31 @@ def _keep(database: Path) -> Path:
     """Give the old database a second name with the time in it; its own stays until the new one
     takes it. Raises SettingsError when somebody has it open."""
     at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    kept = database.with_name(f"{database.name}.{at}")
-    if os.path.lexists(kept):
-        raise _taken(kept)
-    if not _fold_in(database):
-        # It cannot be read. Whoever wants to save what is in it needs the log too.
-        for rest in _beside(database):
-            if rest.exists():
-                _keep_as(rest, kept.with_name(kept.name + rest.name.removeprefix(database.name)))
+    kept = next(one for one in _names(database, at) if not os.path.lexists(one))
+    # Of a damaged one SQLite throws the log away, which may be all that can be saved.
+    logs = [(rest, kept.with_name(kept.name + end)) for end, rest in _logs(database)]
+    for rest, name in logs:
+        _keep_as(rest, name)
+    is_damaged = False
+    try:
+        is_damaged = not _fold_in(database)
+    finally:
+        for _, name in logs if not is_damaged else ():
+            name.unlink()
     _keep_as(database, kept)
     _sync_folder(database)
     return kept
+
+
+def _names(database: Path, at: str) -> Iterator[Path]:
+    yield database.with_name(f"{database.name}.{at}")
+    for number in count(2):
+        yield database.with_name(f"{database.name}.{at}-{number}")
+
+
+def _logs(database: Path) -> list[tuple[str, Path]]:
+    ends = [(end, database.with_name(database.name + end)) for end in ("-wal", "-journal")]
+    return [(end, path) for end, path in ends if path.exists()]
 
 
 def _keep_as(path: Path, name: Path) -> None:
