@@ -359,13 +359,18 @@ def watch_stop() -> asyncio.Event:
     return stopped
 
 
-async def run_worker(settings: Settings) -> None:
+async def run_worker(settings: Settings, host: str = "", port: int | None = None) -> None:
     """Work without serving the web, until SIGTERM or SIGINT. On SQLite refused: several processes
-    share one PostgreSQL."""
+    share one PostgreSQL. With a `port` its health and numbers can be asked for there."""
     if settings.hub.on_sqlite:
         raise SettingsError("hub.database: `onethread worker` needs PostgreSQL")
+    from hub.web.watch import watching
+
     stopped = watch_stop()
-    async with open_hub(settings) as hub:
+    async with contextlib.AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(open_hub(settings))
+        if port is not None:
+            await stack.enter_async_context(watching(hub.state, host, port))
         hub.worker.start()
         spare_collector()
         try:

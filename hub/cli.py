@@ -87,14 +87,16 @@ def serve(config: Path | None, host: str, port: int, no_worker: bool) -> None:
 
 @cli.command()
 @config_option
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="H")
+@click.option("--port", type=_port, metavar="N", help="Answer /readyz and /metrics there.")
 @debug_option
-def worker(config: Path | None) -> None:
+def worker(config: Path | None, host: str, port: int | None) -> None:
     """Handle conversations without serving the web (PostgreSQL only)."""
     settings = load(config)
     _refuse_on_sqlite(settings, "worker")
     from hub import app
 
-    run(app.run_worker(settings), settings)
+    _listen(app.run_worker(settings, host, port), host, port or 0, settings)
 
 
 @cli.command()

@@ -5,13 +5,13 @@ the code: never an id or a text of a customer. A child is looked up in 0.1 µs a
 0.3 µs. Each hub has a registry of its own, so that one process can run several.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import get_args
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hub import __version__
@@ -27,7 +27,7 @@ ANSWERS = ("accepted", "spooled", "refused", "too_large", "unavailable")
 QUEUES = ("unhandled", "timers", "queued", "held", "sending", "unknown", "media")
 """What waits in the database: events, due timers, the outbox by state, attachments."""
 
-DEAD = ("hook", "media", "signal")
+DEAD = ("hook", "send", "media", "signal")
 """The kinds of dead letters."""
 
 RETRIED, UNKNOWN = ("unreachable", "busy", "misconfigured"), ("outcome_unknown",)
@@ -159,6 +159,13 @@ class Metrics:
             "onethread_channel_paused", "1 while the channel's sends wait to be mended.", "channel"
         )
         self.sockets = gauge("onethread_sockets", "Live connections to this process.", "of")
+        self.spool_hooks = self._plain_gauge(
+            "onethread_spool_hooks", "Webhooks that wait in the spool of this process."
+        )
+        self.spool_bytes = self._plain_gauge(
+            "onethread_spool_bytes", "What the spool of this process takes on its disk."
+        )
+        self.redis_up = self._plain_gauge("onethread_redis_up", "0 while Redis is set and away.")
         self.worker_beat = self._plain_gauge(
             "onethread_worker_beat_seconds",
             "Since this process last looked for work; 0 in one without a worker.",
@@ -170,10 +177,12 @@ class Metrics:
             "onethread_database_write_seconds", "How long the last trial write took."
         )
 
-    def show(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show a number that something else keeps. `value` is called for each page and must not
-        raise. A name that ends in `_total` is one that only grows."""
-        self.registry.register(_Shown(name, text, value))
+    def show(
+        self, name: str, text: str, label: str, values: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Show what something else counts, by the values of `label`. `values` is called for each
+        page and must not raise."""
+        self.registry.register(_Shown(name, text, label, values))
 
     def settled(self, channel: str, state: str, reason: str) -> None:
         """Count what an attempt, or a row without one, has come to. `reason` is an error class."""
@@ -217,9 +226,13 @@ class Metrics:
 
 
 class _Shown(Collector):
-    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
-        self._name, self._text, self._value = name, text, value
+    def __init__(
+        self, name: str, text: str, label: str, values: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._name, self._text, self._label, self._values = name, text, label, values
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily if self._name.endswith("_total") else GaugeMetricFamily
-        yield family(self._name, self._text, value=self._value())
+        family = CounterMetricFamily(self._name, self._text, labels=[self._label])
+        for label, value in self._values().items():
+            family.add_metric([label], value)
+        yield family

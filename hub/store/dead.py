@@ -112,6 +112,36 @@ _SENDS = (
 )
 
 
+def count_letters(conn: sa.Connection, most: int) -> dict[str, int]:
+    """How many wait, by kind. Only the last `most` of letters and of failed messages are looked
+    at."""
+    letters = (
+        sa.select(_d.kind, _d.resolved_at).order_by(_d.created_at.desc()).limit(most).subquery()
+    )
+    unresolved = (
+        sa.select(letters.c.kind, sa.func.count())
+        .where(letters.c.resolved_at.is_(None), letters.c.kind != "send")
+        .group_by(letters.c.kind)
+    )
+    found: dict[str, int] = dict(conn.execute(unresolved).all())
+    failed = (
+        sa.select(_m.id, _m.error_class, _m.state, _m.direction)
+        .where(_m.error_class.isnot(None))
+        .order_by(_m.id.desc())
+        .limit(most)
+        .subquery()
+    )
+    dropped = sa.exists().where(_d.reference == failed.c.id, _d.kind == "send")
+    sends = sa.select(sa.func.count()).where(
+        failed.c.error_class.in_(MENDABLE),
+        failed.c.state == "failed",
+        failed.c.direction == "out",
+        sa.not_(dropped),
+    )
+    found["send"] = conn.execute(sends.select_from(failed)).scalar_one()
+    return found
+
+
 def list_letters(
     conn: sa.Connection,
     before: bytes | None,

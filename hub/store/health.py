@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros
-from hub.store.schema import dead_letters, idempotency, media, messages, timers
+from hub.store.dead import count_letters
+from hub.store.schema import idempotency, media, messages, timers
 
 MOST = 10_000
 
@@ -58,15 +59,7 @@ def read_backlog(conn: sa.Connection, at: Micros) -> Backlog:
     by_state = sa.select(rows.c.state, sa.func.count(), sa.func.min(rows.c.since))
     for state, count, since in conn.execute(by_state.group_by(rows.c.state)):
         _note(found, state, count, since)
-    newest = (
-        sa.select(dead_letters.c.kind, dead_letters.c.resolved_at)
-        .order_by(dead_letters.c.created_at.desc())
-        .limit(MOST)
-        .subquery()
-    )
-    unresolved = sa.select(newest.c.kind, sa.func.count()).where(newest.c.resolved_at.is_(None))
-    for kind, count in conn.execute(unresolved.group_by(newest.c.kind)):
-        found.dead[kind] = count
+    found.dead.update(count_letters(conn, MOST))
     return found
 
 

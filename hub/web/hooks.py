@@ -57,12 +57,11 @@ async def receive(request: web.Request, channel: Channel) -> web.Response:
         return web.Response(status=403, text="not genuine")
     if hook.method == "POST":
         try:
-            await _keep(state, channel, hook)
+            answered(await _keep(state, channel, hook)).inc()
         except SpoolRefused as error:
             answered("unavailable").inc()
             log.error("hook refused", channel=channel.name, error=str(error))
             return web.Response(status=503, headers={"Retry-After": "5"})
-        answered("accepted").inc()
     answer = channel.connector.answer(hook)
     return web.Response(
         status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type}
@@ -96,9 +95,9 @@ def make_hook(state: State, request: web.Request, body: bytes) -> Hook:
     )
 
 
-async def _keep(state: State, channel: Channel, hook: Hook) -> None:
-    """Have the hook on a disk: in the database, or in the spool while the database is away and
-    as long as others of its channel wait there. Raises SpoolRefused."""
+async def _keep(state: State, channel: Channel, hook: Hook) -> str:
+    """Have the hook on a disk: `accepted` in the database, or `spooled` while the database is away
+    and as long as others of its channel wait there. Raises SpoolRefused."""
     key = spool_key(channel.kind, channel.account)
     if not await state.spool.holds(key):
         try:
@@ -106,5 +105,6 @@ async def _keep(state: State, channel: Channel, hook: Hook) -> None:
         except StoreUnavailable as error:
             log.warning("hook not stored", channel=channel.name, error=str(error))
         else:
-            return
+            return "accepted"
     await state.spool.append(key, hook)
+    return "spooled"

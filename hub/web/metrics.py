@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
@@ -18,6 +19,11 @@ from hub.web.problem import Problem
 from hub.web.state import STATE
 from hub.web.visitor_talk import SOCKETS as VISITORS
 
+log = structlog.get_logger(__name__)
+
+SPOOLED = ("appended", "replayed", "refused", "failed", "aside", "damaged")
+
+
 class Gauges:
     """Sets what is only known by looking, when the page is asked for."""
 
@@ -26,6 +32,9 @@ class Gauges:
         self._state = app[STATE]
         self._backlog = Probe(self._read)
         self._admitted: set[bytes] = set()
+        self._state.metrics.show(
+            "onethread_spool_total", "What became of webhooks in the spool.", "what", self._spooled
+        )
 
     async def admit(self, request: web.Request) -> None:
         """Raises Problem 401 or 403. Who was let in before is let in while nobody can be asked."""
@@ -51,15 +60,28 @@ class Gauges:
         app, state, metrics = self._app, self._state, self._state.metrics
         for channel in state.channels.all:
             metrics.channel_paused(channel.name).set(channel.paused is not None)
-        metrics.sockets("agent").set(len(app[AGENTS].outlets))
-        metrics.sockets("visitor").set(len(app[VISITORS].outlets()))
+        agents, visitors = app.get(AGENTS), app.get(VISITORS)
+        metrics.sockets("agent").set(len(agents.outlets) if agents else 0)
+        metrics.sockets("visitor").set(len(visitors.outlets()) if visitors else 0)
+        metrics.spool_hooks.set(state.spool.counts.waiting)
+        metrics.spool_bytes.set(state.spool.counts.bytes)
+        metrics.redis_up.set(state.bus.is_connected)
         if state.beat is not None:
             metrics.worker_beat.set(state.beat())
         # What is wrong goes into `database_up`: the page is wanted most on such a day.
-        _, backlog = await asyncio.gather(
-            app[HEALTH].problems(), self._backlog.answer(), return_exceptions=True
-        )
-        self._show(None if isinstance(backlog, BaseException) else backlog)
+        _, backlog = await asyncio.gather(app[HEALTH].problems(), self._look())
+        self._show(backlog)
+
+    async def _look(self) -> Backlog | None:
+        try:
+            return await self._backlog.answer()
+        except Exception as error:  # whatever it is, the rest of the page is known
+            log.warning("queues cannot be read", error=type(error).__name__)
+            return None
+
+    def _spooled(self) -> dict[str, float]:
+        counts = self._state.spool.counts
+        return {name: getattr(counts, name) for name in SPOOLED}
 
     async def _read(self) -> Backlog:
         return await self._state.store.read(read_backlog, self._state.clock.now())

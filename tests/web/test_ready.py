@@ -9,15 +9,19 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from hub.app import open_hub
+from hub.settings import load_settings
 from hub.store.schema import idempotency
 from hub.web.health import FRESH, PATIENCE, Probe
-from tests.databases import only_sqlite
+from hub.web.watch import watching
+from tests.databases import only_sqlite, url_of
 from tests.faults.scene import FLOWS
 from tests.posting import post_wa, text_item, wa_body
 from tests.running import House, running_hub
-from tests.web.page import ask, page
+from tests.web.page import Page, ask, page
 
 
 async def ready(house: House) -> tuple[int, dict[str, Any]]:
@@ -85,6 +89,56 @@ async def test_the_page_answers_without_a_database(house: House) -> None:
         return math.isnan((await page(house))("queue_items", queue="unhandled"))
 
     await house.until(unknown)
+
+
+@only_sqlite
+async def test_the_spool_is_shown(house: House, tmp_path: Path) -> None:
+    slow = "PRAGMA busy_timeout=50"
+    await house.hub.store.write(lambda conn: conn.exec_driver_sql(slow).close())
+    with locked(tmp_path / "hub.db"):
+        for key in ("wamid.1", "wamid.2"):
+            assert await post_wa(house, wa_body(messages=[text_item(key, "while away")])) == 200
+        seen = await page(house)
+        assert seen("hooks_total", channel="wa", answer="spooled") == 2
+        assert seen("hooks_total", answer="accepted") == 0
+        assert seen("spool_hooks") == 2
+        assert seen("spool_bytes") > 0
+        assert seen("spool_total", what="appended") == 2
+
+    async def stored() -> bool:
+        return (await page(house))("spool_hooks") == 0
+
+    await house.until(stored)
+    seen = await page(house)
+    assert seen("spool_total", what="replayed") == 2
+    assert seen("messages_accepted_total", channel="wa") == 2
+
+
+async def test_a_worker_alone_can_be_watched(tmp_path: Path) -> None:
+    settings = {
+        "database": url_of(tmp_path),
+        "media": str(tmp_path / "media"),
+        "spool": str(tmp_path / "spool"),
+        "secret_key": "k" * 40,
+        "metrics": "open",
+    }
+    async with (
+        open_hub(load_settings(None, {"hub": settings})) as hub,
+        watching(hub.state, "127.0.0.1", 0) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        found = {}
+        for path in ("/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"):
+            async with session.get(url + path) as answer:
+                found[path] = answer.status
+                if path == "/metrics":
+                    assert Page(await answer.text())("sockets") == 0
+        assert found == {
+            "/healthz": 200,
+            "/readyz": 200,
+            "/metrics": 200,
+            "/api/v1/openapi.json": 404,
+        }
 
 
 async def test_a_worker_that_stands_still_is_not_ready(house: House) -> None:
