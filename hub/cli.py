@@ -15,6 +15,7 @@ import click
 from hub import __version__
 from hub.cli_backup import backup, restore
 from hub.cli_dead import dead
+from hub.cli_move import move
 from hub.command import (
     bring_up_to_date,
     config_option,
@@ -207,7 +208,7 @@ def revoke_token(token: str, config: Path | None) -> None:
     click.echo(f"Revoked {token}.")
 
 
-for command in (backup, restore, dead):
+for command in (backup, restore, move, dead):
     cli.add_command(command)
 
 
