@@ -20,6 +20,7 @@ WHOLE_HUB = {
     "hub/test_receipts.py",
     "hub/test_resolving.py",
     "hub/test_said_when_said.py",
+    "hub/test_backup.py",
     "hub/test_dead.py",
     "hub/test_fetching.py",
     "hub/test_send_laws.py",

@@ -264,6 +264,11 @@ class Postgres(Server):
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def tools(self) -> Path:
+        """The folder of its programs: psql, pg_dump and the others."""
+        return self._bin
+
     def run(self, *statements: str, database: str = "postgres") -> str:
         """Run SQL with psql, each statement by itself; returns the rows as text."""
         words = [str(self._bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]

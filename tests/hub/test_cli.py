@@ -25,7 +25,10 @@ from hub.store import tokens
 
 HEAVY = ("pydantic", "aiohttp", "sqlalchemy", "structlog", "orjson", "asyncio", "uvloop")
 CATALOGUES = (Path(cli.__file__).parent / "i18n").glob("hub.*.json")
-COMMANDS = ("demo", "serve", "worker", "init", "check", "migrate", "talk", "token")
+COMMANDS = (
+    *("demo", "serve", "worker", "init", "check", "migrate", "talk", "token"),
+    *("dead", "backup", "restore"),
+)
 
 
 @dataclass(frozen=True)
