@@ -240,9 +240,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         answerer = Answerer(store, clock, channels, dialogs, settings)
         fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
         retrying = Retrying(store, bus, clock, channels, intake, limits.poll)
-        worker = Worker(
-            store, bus, clock, answerer, outbox, fetching, retrying, limits, metrics
-        )
+        worker = Worker(store, bus, clock, answerer, outbox, fetching, retrying, limits, metrics)
         state = State(
             settings=settings,
             store=store,
@@ -255,6 +253,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             metrics=metrics,
             beat=worker.beat,
         )
+        outbox.receipts_wait = lambda: spool.waiting() > 0
         async with draining(spool, intake, channels):
             yield Hub(
                 settings,

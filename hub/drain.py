@@ -23,15 +23,13 @@ with the pauses between them about 40 s. Then it is put aside, since all others 
 
 
 class Drain:
-    """Stores the oldest hooks of each channel first, in their order, until none waits."""
+    """Stores the oldest hooks first, in their order, until none waits."""
 
-    def __init__(self, spool: Spool, intake: Intake, channels: Channels) -> None:
+    def __init__(self, spool: Spool, intake: Intake, channels: Mapping[str, Channel]) -> None:
         self._spool = spool
         self._intake = intake
-        self._channels: Mapping[str, Channel] = {
-            spool_key(one.kind, one.account): one for one in channels.all
-        }
-        self._tries: dict[str, int] = {}
+        self._channels = channels
+        self._tries = 0
         self._works = False
 
     async def run(self) -> None:
@@ -54,13 +52,9 @@ class Drain:
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _keys(self) -> list[str]:
-        """What waits for a channel that is no longer configured stays where it is."""
-        return [key for key in self._spool.waiting_keys() if key in self._channels]
-
     async def _wait(self) -> None:
         """Until something waits; now and then look for what other processes left behind."""
-        while not self._keys():
+        while not self._spool.waiting():
             self._spool.filled.clear()
             try:
                 await asyncio.wait_for(self._spool.filled.wait(), ADOPT_EVERY)
@@ -68,47 +62,42 @@ class Drain:
                 await self._spool.adopt()
 
     async def _round(self) -> bool:
-        """A batch of each channel. False when one of them has to be tried again. Raises
-        StoreUnavailable."""
-        done = True
-        for key in self._keys():
-            tried = self._tries.get(key, 0)
-            batch = await self._spool.read(key, 1 if tried else BATCH)
-            if self._works:
-                async with self._spool.ending(batch):
-                    done &= await self._store(batch, tried)
-            else:
-                done &= await self._store(batch, tried)
-        return done
+        """One batch. False when it has to be tried again. Raises StoreUnavailable."""
+        batch = await self._spool.read(1 if self._tries else BATCH)
+        if not self._works:
+            return await self._store(batch)
+        async with self._spool.ending(batch):
+            return await self._store(batch)
 
-    async def _store(self, batch: Batch, tried: int) -> bool:
-        channel = self._channels[batch.key]
+    async def _store(self, batch: Batch) -> bool:
+        hooks = [(self._channels[key], hook) for key, hook in batch.hooks]
         aside = False
         try:
-            if tried:
-                for hook in batch.hooks:
+            if self._tries:
+                for channel, hook in hooks:
                     await self._intake.take(channel, hook)
             else:
-                await self._intake.take_all(channel, batch.hooks)
+                await self._intake.take_all(hooks)
         except StoreUnavailable:
             raise
         except Exception as error:
             # Together they fail for one of them: the next tries take one hook at a time.
-            self._tries[batch.key] = tried + 1
-            log.error("spooled hooks not stored", channel=channel.name, error=type(error).__name__)
-            if tried < TRIES:
-                return not tried
+            self._tries += 1
+            log.error("spooled hooks not stored", error=type(error).__name__)
+            if self._tries <= TRIES:
+                return False
             aside = True
         await self._spool.advance(batch, aside=aside)
-        self._tries.pop(batch.key, None)
+        self._tries = 0
         return True
 
 
 @contextlib.asynccontextmanager
 async def draining(spool: Spool, intake: Intake, channels: Channels) -> AsyncIterator[None]:
     """Open the spool and drain it beside the block."""
-    await spool.open()
-    task = asyncio.create_task(Drain(spool, intake, channels).run())
+    by_key = {spool_key(one.kind, one.account): one for one in channels.all}
+    await spool.open(by_key.keys())
+    task = asyncio.create_task(Drain(spool, intake, by_key).run())
     try:
         yield
     finally:

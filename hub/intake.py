@@ -58,16 +58,17 @@ class Intake:
         parsed, dead = _read(channel, hook)
         return await self.accept(channel, parsed, raw=hook, dead=dead)
 
-    async def take_all(self, channel: Channel, hooks: Sequence[Hook]) -> None:
-        """Store genuine hooks of `channel` in one commit, in their order. Raises
+    async def take_all(self, hooks: Sequence[tuple[Channel, Hook]]) -> None:
+        """Store genuine hooks, each of its channel, in one commit and in their order. Raises
         StoreUnavailable, or what the store says of one of them; then none is stored."""
-        sorted_: list[tuple[list[Parsed], Acceptance]] = []
-        for hook in hooks:
+        found: list[tuple[Channel, list[Parsed], Acceptance]] = []
+        for channel, hook in hooks:
             parsed, dead = _read(channel, hook)
             parsed = self._disown(channel, parsed, hook)
-            sorted_.append((parsed, self._sort_all(channel, parsed, new_id(), hook, dead)[0]))
-        results = await self._store.write(accept, [item for _, item in sorted_])
-        for (parsed, item), done in zip(sorted_, results, strict=True):
+            item, _ = self._sort_all(channel, parsed, new_id(), hook, dead)
+            found.append((channel, parsed, item))
+        results = await self._store.write(accept, [item for _, _, item in found])
+        for (channel, parsed, item), done in zip(found, results, strict=True):
             self._tell(channel, parsed, item, done)
 
     async def accept(

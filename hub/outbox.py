@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -31,6 +32,7 @@ from hub.store.settle import Settled, Settlement, settle
 log = structlog.get_logger(__name__)
 
 LATE = 0.1  # seconds
+RECEIPTS_PAUSE = SECOND // 4
 
 
 class Outbox:
@@ -54,6 +56,9 @@ class Outbox:
         self._metrics = metrics
         self.is_stopped = False
         """Set at a stop: what was begun is settled, nothing more is begun."""
+        self.receipts_wait: Callable[[], bool] = lambda: False
+        """While hooks wait to be stored nothing is sent again: one may be the receipt of a send
+        whose outcome is unknown."""
 
     def paused(self) -> frozenset[bytes]:
         """The channels whose sends wait until they are mended."""
@@ -85,6 +90,9 @@ class Outbox:
                     continue
                 return claimed.until
             if claimed.look_up:
+                if self.receipts_wait():
+                    await self.give_up(claimed)
+                    return self._clock.now() + RECEIPTS_PAUSE
                 resend = await self._reconcile(claimed)
                 claimed = None
                 continue

@@ -1,4 +1,4 @@
-"""The spool: genuine hooks on the local disk while the database is away, in order by channel.
+"""The spool: genuine hooks on the local disk while the database is away, in their order.
 
 What `append` has returned from survives a kill and a power cut. What is replayed may be replayed
 once more after a crash; intake stores it once all the same. The folder's files are told of in
@@ -7,7 +7,7 @@ once more after a crash; intake stores it once all the same. The folder's files 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -62,14 +62,17 @@ class Spool:
         self._files = Files(folder, min(SEGMENT, max(most // 16, 1)))
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: dict[str, int] = {}
+        self._keys: Collection[str] = ()
         self._queue: list[tuple[str, bytes, asyncio.Future[None]]] = []
         self._queued_bytes = 0
         self._writing: asyncio.Task[None] | None = None
-        self._last: dict[str, asyncio.Event] = {}
+        self._last: asyncio.Event | None = None
         self._closed = False
 
-    async def open(self) -> None:
-        """Take over what was left behind; then `holds` knows of it."""
+    async def open(self, keys: Collection[str]) -> None:
+        """Take over what was left behind; then `holds` knows of it. `keys`: the channels whose
+        hooks can be stored; what waits for others holds up nobody."""
+        self._keys = keys
         if found := await self.adopt():
             log.warning("hooks wait in the spool", count=found)
 
@@ -81,19 +84,17 @@ class Spool:
         await self._run(self._files.close)
         self._thread.shutdown()
 
-    def waiting_keys(self) -> list[str]:
-        """The channels of which hooks wait."""
-        return [key for key, count in self._waiting.items() if count]
+    def waiting(self) -> int:
+        """How many hooks wait that can be stored."""
+        return sum(self._waiting.get(key, 0) for key in self._keys)
 
-    def waiting(self, key: str) -> int:
-        return self._waiting.get(key, 0)
-
-    async def holds(self, key: str) -> bool:
-        """Must a new hook of that channel be appended, since others wait before it? While the
-        last of them are being stored this waits for the outcome."""
-        while (last := self._last.get(key)) is not None:
-            await last.wait()
-        return self._waiting.get(key, 0) > 0
+    async def holds(self) -> bool:
+        """Must a new hook be appended, since others wait before it? Those of any channel: one
+        customer writes on several. While the last ones are being stored this waits for the
+        outcome."""
+        while self._last is not None:
+            await self._last.wait()
+        return self.counts.waiting > 0 and self.waiting() > 0
 
     async def append(self, key: str, hook: Hook) -> None:
         """Returns when the hook is on the disk; those that wait together share one sync. Raises
@@ -104,8 +105,8 @@ class Spool:
         if self.counts.bytes + self._queued_bytes + len(record) > self._most:
             self.counts.refused += 1
             raise SpoolRefused("the spool is full (limits.spool_bytes)")
-        if not self._waiting.get(key):
-            log.error("hooks are spooled", channel=key)
+        if not self.counts.waiting:
+            log.error("hooks are spooled")
         self._add(key, 1)
         self._queued_bytes += len(record)
         kept = asyncio.get_running_loop().create_future()
@@ -138,22 +139,22 @@ class Spool:
         kept.set_exception(SpoolRefused(f"the spool cannot be written: errno {error.errno}"))
         kept.exception()  # whoever was cancelled does not ask for it
 
-    async def read(self, key: str, most: int = BATCH) -> Batch:
-        """The oldest hooks of a channel, `most` or fewer. Raises OSError."""
-        return await self._run(lambda: self._files.read(key, most, BATCH_BYTES))
+    async def read(self, most: int = BATCH) -> Batch:
+        """The oldest hooks that can be stored, `most` or fewer. Raises OSError."""
+        return await self._run(lambda: self._files.read(self._keys, most, BATCH_BYTES))
 
     @contextlib.asynccontextmanager
     async def ending(self, batch: Batch) -> AsyncIterator[None]:
-        """While the block stores a batch that empties the channel's spool, new hooks wait to see
-        whether it does. Without that a steady stream of hooks would go by the spool for ever."""
-        if batch.taken < self.waiting(batch.key):
+        """While the block stores a batch that empties the spool, new hooks wait to see whether it
+        does. Without that a steady stream of hooks would go by the spool for ever."""
+        if batch.taken < self.waiting():
             yield
             return
-        self._last[batch.key] = last = asyncio.Event()
+        self._last = last = asyncio.Event()
         try:
             yield
         finally:
-            del self._last[batch.key]
+            self._last = None
             last.set()
 
     async def advance(self, batch: Batch, *, aside: bool = False) -> None:
@@ -162,16 +163,17 @@ class Spool:
         if aside:
             await self._run(lambda: self._files.set_aside(batch))
         damaged = await self._run(lambda: self._files.advance(batch))
-        self._add(batch.key, -batch.taken)
+        for part in batch.parts:
+            self._add(part.key, -part.taken)
         if damaged:
-            self.counts.damaged += 1
-            log.error("a file of the spool is damaged and kept", channel=batch.key)
+            self.counts.damaged += damaged
+            log.error("files of the spool are damaged and kept", count=damaged)
         if aside:
             self.counts.aside += len(batch.hooks)
         else:
             self.counts.replayed += len(batch.hooks)
-        if not self.waiting(batch.key):
-            log.warning("the spool is empty again", channel=batch.key)
+        if not self.waiting():
+            log.warning("the spool is empty again")
 
     async def adopt(self) -> int:
         """Take over what processes that have ended left behind; says how many hooks. What cannot

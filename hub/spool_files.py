@@ -14,10 +14,11 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hub.clock import Micros
 from hub.connector import Hook
 from hub.spool_records import pack, scan, unpack
 
@@ -98,15 +99,40 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Batch:
-    """The oldest records of a channel. `taken` counts those that lie before `end`, those lost to
-    damage included."""
+class Entry:
+    """A record as it was read: `hook` is None when it cannot be used. Advancing past it ends
+    `taken` records; `at` is when it came, in the order of its channel."""
+
+    hook: Hook | None
+    at: Micros
+    end: int
+    taken: int = 1
+
+
+@dataclass(slots=True)
+class Part:
+    """The oldest records of one channel, all of one segment."""
 
     key: str
-    hooks: list[Hook] = field(default_factory=list)
-    segment: Segment | None = None
-    end: int = 0
-    taken: int = 0
+    segment: Segment
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def taken(self) -> int:
+        return sum(one.taken for one in self.entries)
+
+
+@dataclass(slots=True)
+class Batch:
+    """The oldest records of some channels: `hooks`, each with its channel, in the order in which
+    they came."""
+
+    parts: list[Part]
+    hooks: list[tuple[str, Hook]]
+
+    @property
+    def taken(self) -> int:
+        return sum(part.taken for part in self.parts)
 
 
 class Files:
@@ -163,55 +189,60 @@ class Files:
                 self._drop_empty(key)
         return failed
 
-    def read(self, key: str, most: int, most_bytes: int) -> Batch:
-        """The oldest records of a channel: up to `most`, of about `most_bytes`. Raises OSError."""
-        batch = Batch(key)
-        row = self._segments.get(key) or []
-        if not row:
-            return batch
-        batch.segment = segment = row[0]
-        batch.end = segment.at
-        room = most_bytes
-        with segment.path.open("rb") as file:
-            for record, behind, skipped in scan(file.fileno(), segment.at, segment.size):
-                segment.damaged |= skipped
-                try:
-                    batch.hooks.append(unpack(record))
-                except ValueError:
-                    segment.damaged = True
-                batch.end, batch.taken = behind, batch.taken + 1
-                room -= len(record)
-                if batch.taken >= most or room <= 0:
-                    break
-            else:
-                # Damage after the segment was loaded: no whole record is left of what waited.
-                segment.damaged |= batch.end < segment.size or batch.taken < segment.waiting
-                batch.end, batch.taken = segment.size, segment.waiting
-        return batch
+    def read(self, keys: Collection[str], most: int, most_bytes: int) -> Batch:
+        """The oldest records of these channels: up to `most`, of each about `most_bytes`. Raises
+        OSError."""
+        rows = [(key, row) for key in keys if (row := self._segments.get(key))]
+        parts = [_read(key, row[0], most, most_bytes) for key, row in rows]
+        # What comes later than a channel's last record read may come after its next one.
+        horizon = min(
+            (
+                part.entries[-1].at
+                for part, (_, row) in zip(parts, rows, strict=True)
+                if part.entries and part.taken < sum(one.waiting for one in row)
+            ),
+            default=None,
+        )
+        merged = sorted(
+            (entry.at, place, number)
+            for place, part in enumerate(parts)
+            for number, entry in enumerate(part.entries)
+            if horizon is None or entry.at <= horizon
+        )[:most]
+        hooks: list[tuple[str, Hook]] = []
+        kept = [0] * len(parts)
+        for _, place, number in merged:
+            kept[place] = number + 1
+            hook = parts[place].entries[number].hook
+            if hook is not None:
+                hooks.append((parts[place].key, hook))
+        for part, count in zip(parts, kept, strict=True):
+            del part.entries[count:]
+        return Batch([part for part in parts if part.entries], hooks)
 
-    def advance(self, batch: Batch) -> bool:
-        """The batch is stored; it need not be replayed again. True: with it a segment ended that
-        was damaged."""
-        if (segment := batch.segment) is None:
-            return False
-        segment.advance(batch.end, batch.taken)
-        if segment.at < segment.size:
-            return False
-        segment.remove()
-        self._segments[batch.key].remove(segment)
-        return segment.damaged
+    def advance(self, batch: Batch) -> int:
+        """The batch is stored; it need not be replayed again. How many segments ended with it
+        that were damaged."""
+        damaged = 0
+        for part in batch.parts:
+            segment = part.segment
+            segment.advance(part.entries[-1].end, part.taken)
+            if segment.at >= segment.size:
+                segment.remove()
+                self._segments[part.key].remove(segment)
+                damaged += segment.damaged
+        return damaged
 
     def set_aside(self, batch: Batch) -> None:
-        """Keep the batch's hooks in a file that is not replayed. Raises OSError."""
-        if batch.segment is None:
-            return
-        path = batch.segment.path.parent / "aside"
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
-        with os.fdopen(number, "wb") as file:
-            file.write(b"".join(pack(hook) for hook in batch.hooks))
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
+        """Keep the batch's hooks in files that are not replayed. Raises OSError."""
+        for part in batch.parts:
+            path = part.segment.path.parent / "aside"
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
+            with os.fdopen(number, "wb") as file:
+                file.write(b"".join(pack(one.hook) for one in part.entries if one.hook))
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(path.parent)
 
     def close(self) -> None:
         for number in self._locks.values():
@@ -271,6 +302,29 @@ class Files:
     def _unlock(self, folder: Path) -> None:
         if (number := self._locks.pop(folder, None)) is not None:
             os.close(number)
+
+
+def _read(key: str, segment: Segment, most: int, most_bytes: int) -> Part:
+    part = Part(key, segment)
+    at, end = 0, segment.at
+    with segment.path.open("rb") as file:
+        for record, end, skipped in scan(file.fileno(), segment.at, segment.size):
+            segment.damaged |= skipped
+            hook = None
+            try:
+                hook = unpack(record)
+                at = max(at, hook.received_at)
+            except ValueError:
+                segment.damaged = True
+            part.entries.append(Entry(hook, at, end))
+            most_bytes -= len(record)
+            if len(part.entries) >= most or most_bytes <= 0:
+                return part
+    if end < segment.size or part.taken < segment.waiting:
+        # Damage since the segment was loaded: no whole record is left of what waited.
+        segment.damaged = True
+        part.entries.append(Entry(None, at, segment.size, segment.waiting - part.taken))
+    return part
 
 
 @dataclass(slots=True)

@@ -97,14 +97,13 @@ def make_hook(state: State, request: web.Request, body: bytes) -> Hook:
 
 async def _keep(state: State, channel: Channel, hook: Hook) -> str:
     """Have the hook on a disk: `accepted` in the database, or `spooled` while the database is away
-    and as long as others of its channel wait there. Raises SpoolRefused."""
-    key = spool_key(channel.kind, channel.account)
-    if not await state.spool.holds(key):
+    and as long as others wait there. Raises SpoolRefused."""
+    if not await state.spool.holds():
         try:
             await state.intake.take(channel, hook)
         except StoreUnavailable as error:
             log.warning("hook not stored", channel=channel.name, error=str(error))
         else:
             return "accepted"
-    await state.spool.append(key, hook)
+    await state.spool.append(spool_key(channel.kind, channel.account), hook)
     return "spooled"

@@ -1,11 +1,11 @@
-"""The database cannot be written for a while under load: nothing is acknowledged that is not kept,
-and when it can be again everything goes on by itself."""
+"""The database cannot be written for a while under load: hooks are spooled as long as there is
+room, nothing is acknowledged that is not kept, and when it can be written again everything goes
+on by itself."""
 
 import asyncio
 import contextlib
 import random
 import resource
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,9 +15,11 @@ from pathlib import Path
 import click
 import pytest
 
+from hub.spool_files import survey
 from tests.faults.checker import check, check_steps
 from tests.faults.driver import Driver, crowd
 from tests.faults.processes import ROOT, House, open_house
+from tests.faults.test_spool_kill import locked
 
 ROOM = 400_000
 FULL_FOR = 3.0
@@ -45,36 +47,57 @@ def is_refused(driver: Driver) -> bool:
     return any(post.status == 503 for post in driver.posts)
 
 
-@pytest.mark.slow
-async def test_a_full_disk_is_answered_503_and_loses_nothing(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house, load(house, "full") as driver:
-        assert house.hub is not None
-        [writer] = house.hub.children()
-        limit = resource.RLIMIT_FSIZE
-        soft, hard = resource.prlimit(writer, limit)
-        resource.prlimit(writer, limit, (ROOM, hard))
-        assert await house.until(lambda: is_refused(driver), 20), "no hook was refused"
-        since = time.time()
-        await house.until(lambda: False, FULL_FOR)
-        statuses = [post.status for post in driver.posts if post.begun > since]
-        click.echo(f"\nfull for {FULL_FOR} s: {len(statuses)} hooks refused")
-        assert set(statuses) == {503}
-        assert house.hub.code is None
-        resource.prlimit(writer, limit, (soft, hard))
+def is_spooled(house: House) -> bool:
+    return bool(survey(house.folder / "spool"))
 
 
 @pytest.mark.slow
-async def test_a_lock_held_by_another_process_is_waited_out_or_answered_503(tmp_path: Path) -> None:
+async def test_hooks_are_spooled_while_the_databases_disk_is_full(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        async with load(house, "full") as driver:
+            assert house.hub is not None
+            limit = resource.RLIMIT_FSIZE
+            [writer] = house.hub.children()
+            soft, hard = resource.prlimit(writer, limit)
+            resource.prlimit(writer, limit, (ROOM, hard))
+            assert await house.until(lambda: is_spooled(house), 20), "no hook was spooled"
+            since = time.time()
+            await house.until(lambda: False, FULL_FOR)
+            statuses = [post.status for post in driver.posts if post.begun > since]
+            click.echo(f"\nfull for {FULL_FOR} s: {len(statuses)} hooks spooled")
+            assert set(statuses) == {200}
+            assert house.hub.code is None
+            resource.prlimit(writer, limit, (soft, hard))
+            assert await house.until(lambda: not is_spooled(house), 20)
+        assert {post.status for post in driver.posts} == {200}
+
+
+@pytest.mark.slow
+async def test_hooks_are_spooled_while_another_process_holds_the_lock(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house, load(house, "lock") as driver:
-        with contextlib.closing(sqlite3.connect(house.database, isolation_level=None)) as other:
-            other.execute("PRAGMA busy_timeout = 5000")
-            other.execute("BEGIN IMMEDIATE")
+        async with locked(house):
             since = time.time()
             await house.until(lambda: False, LOCKED_FOR)
-            answered = [post.status for post in driver.posts if post.begun > since]
-            other.execute("ROLLBACK")
-        click.echo(f"\nlocked for {LOCKED_FOR} s: {len(answered)} hooks refused")
-        assert set(answered) == {503}
+            answered = [post for post in driver.posts if post.begun > since]
+        click.echo(f"\nlocked for {LOCKED_FOR} s: {len(answered)} hooks spooled")
+        assert {post.status for post in answered} == {200}
+        assert await house.until(lambda: not is_spooled(house), 20)
+
+
+@pytest.mark.slow
+async def test_with_a_full_spool_hooks_are_answered_503_and_none_is_lost(tmp_path: Path) -> None:
+    room = {"spool_bytes": 20_000}
+    async with open_house(tmp_path, limits=room) as house, load(house, "no room") as driver:
+        async with locked(house):
+            assert await house.until(lambda: is_refused(driver), 20), "no hook was refused"
+            since = time.time()
+            await house.until(lambda: False, FULL_FOR)
+            statuses = [post.status for post in driver.posts if post.begun > since]
+            click.echo(f"\nfull for {FULL_FOR} s: {len(statuses)} hooks refused")
+            assert set(statuses) == {503}
+            kept = sum(one.bytes for one in survey(house.folder / "spool").values())
+            assert 10_000 < kept <= 20_000
+        assert await house.until(lambda: not is_spooled(house), 20)
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,21 +55,23 @@ def hook(text: str = "hello", at: int = 1) -> Hook:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, most: int = ROOMY) -> AsyncIterator[Spool]:
+async def opened(
+    folder: Path, most: int = ROOMY, keys: Collection[str] = ()
+) -> AsyncIterator[Spool]:
     spool = Spool(folder, most)
-    await spool.open()
+    await spool.open({WA, SMS, *keys})
     try:
         yield spool
     finally:
         await spool.close()
 
 
-async def drained(spool: Spool, key: str = WA, most: int = 3) -> list[str]:
+async def drained(spool: Spool, most: int = 3) -> list[str]:
     """The bodies that wait, read in batches until none is left."""
     found: list[str] = []
-    while spool.waiting(key):
-        batch = await spool.read(key, most)
-        found += [one.body.decode() for one in batch.hooks]
+    while spool.waiting():
+        batch = await spool.read(most)
+        found += [one.body.decode() for _, one in batch.hooks]
         await spool.advance(batch)
     return found
 
@@ -112,16 +115,12 @@ def test_headers_are_asked_by_lower_case_names_and_may_hold_raw_bytes() -> None:
 async def test_what_is_appended_is_read_in_order_and_then_gone(tmp_path: Path) -> None:
     async with opened(tmp_path / "spool") as spool:
         assert not (tmp_path / "spool").exists(), "nothing is made before it is needed"
-        for n in range(10):
-            assert await spool.holds(WA) is (n > 0)
-            await spool.append(WA, hook(f"wa {n}"))
-            await spool.append(SMS, hook(f"sms {n}"))
+        for n in range(20):
+            assert await spool.holds() is (n > 0)
+            await spool.append(WA if n % 3 else SMS, hook(f"{n}", n))
         assert (spool.counts.waiting, spool.counts.appended) == (20, 20)
-        assert set(spool.waiting_keys()) == {WA, SMS}
-        assert await drained(spool) == [f"wa {n}" for n in range(10)]
-        assert not await spool.holds(WA)
-        assert await spool.holds(SMS)
-        assert await drained(spool, SMS) == [f"sms {n}" for n in range(10)]
+        assert await drained(spool) == [f"{n}" for n in range(20)]
+        assert not await spool.holds()
         assert segments(tmp_path) == []
         assert (spool.counts.replayed, spool.counts.waiting, spool.counts.bytes) == (20, 0, 0)
         await spool.append(WA, hook("again"))
@@ -150,12 +149,12 @@ async def test_appending_and_draining_at_once_loses_nothing(tmp_path: Path) -> N
 async def test_a_start_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
     await filled(tmp_path, 10)
     async with opened(tmp_path) as spool:
-        assert await spool.holds(WA)
+        assert await spool.holds()
         assert spool.counts.waiting == 10
-        batch = await spool.read(WA, 4)
+        batch = await spool.read(4)
         await spool.advance(batch)
-        unnoted = await spool.read(WA, 2)
-        assert [one.body for one in unnoted.hooks] == [b"hook 4", b"hook 5"]
+        unnoted = await spool.read(2)
+        assert [one.body for _, one in unnoted.hooks] == [b"hook 4", b"hook 5"]
     async with opened(tmp_path) as spool:
         await spool.append(WA, hook("hook 10"))
         assert await drained(spool) == [f"hook {n}" for n in range(4, 11)]
@@ -218,7 +217,7 @@ async def test_the_bound_is_over_all_channels_and_room_comes_back(tmp_path: Path
                 await spool.append(key, hook("x" * 1000))
         assert (spool.counts.refused, spool.counts.bytes) == (3, 20 * size)
         assert sum(path.stat().st_size for path in segments(tmp_path)) == 20 * size
-        await spool.advance(await spool.read(WA, 5))
+        await spool.advance(await spool.read(10))
         assert spool.counts.bytes <= 18 * size, "room comes back before all is replayed"
         await spool.append(WA, hook("x" * 1000))
     async with opened(tmp_path, size) as spool:
@@ -282,7 +281,6 @@ async def test_a_disk_that_takes_nothing_refuses_and_recovers(tmp_path: Path) ->
                 await spool.append(SMS, hook("x" * 1000))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert not await spool.holds(SMS)
         assert (spool.counts.failed, spool.counts.waiting) == (2, 1)
         await spool.append(WA, hook("after"))
         assert await drained(spool) == ["kept", "after"]
@@ -294,7 +292,7 @@ async def test_a_spool_that_cannot_be_made_refuses(tmp_path: Path) -> None:
     async with opened(tmp_path / "file" / "spool") as spool:
         with pytest.raises(SpoolRefused):
             await spool.append(WA, hook())
-        assert not await spool.holds(WA)
+        assert not await spool.holds()
 
 
 async def test_two_processes_keep_apart_and_one_inherits(tmp_path: Path) -> None:
@@ -313,19 +311,18 @@ async def test_new_hooks_wait_while_the_last_ones_are_stored(tmp_path: Path) -> 
     async with opened(tmp_path) as spool:
         for n in range(3):
             await spool.append(WA, hook(f"{n}"))
-        batch = await spool.read(WA, 3)
+        batch = await spool.read(3)
         async with spool.ending(batch):
-            asking = asyncio.create_task(spool.holds(WA))
+            asking = asyncio.create_task(spool.holds())
             await asyncio.sleep(0.05)
             assert not asking.done()
-            assert await asyncio.wait_for(spool.holds(SMS), 1) is False
             await spool.advance(batch)
         assert await asking is False
         await spool.append(WA, hook("3"))
         await spool.append(WA, hook("4"))
-        batch = await spool.read(WA, 1)
+        batch = await spool.read(1)
         async with spool.ending(batch):
-            assert await asyncio.wait_for(spool.holds(WA), 1) is True
+            assert await asyncio.wait_for(spool.holds(), 1) is True
 
 
 async def test_a_cancelled_append_is_kept_all_the_same(tmp_path: Path) -> None:
@@ -343,7 +340,7 @@ async def test_what_is_put_aside_stays_on_the_disk(tmp_path: Path) -> None:
     async with opened(tmp_path) as spool:
         await spool.append(WA, hook("odd"))
         await spool.append(WA, hook("good"))
-        await spool.advance(await spool.read(WA, 1), aside=True)
+        await spool.advance(await spool.read(1), aside=True)
         assert await drained(spool) == ["good"]
         assert (spool.counts.aside, spool.counts.replayed) == (1, 1)
     path = tmp_path / "1" / WA / "aside"
@@ -381,6 +378,35 @@ def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path) -> None:
 
 
 async def _bodies(folder: Path) -> list[list[str]]:
-    async with opened(folder) as spool:
-        texts = [text for key in spool.waiting_keys() for text in await drained(spool, key, 50)]
+    async with opened(folder, keys=("whatsapp.0", "whatsapp.1")) as spool:
+        texts = await drained(spool, 50)
     return [text.split(":")[:2] for text in texts]
+
+
+@given(st.lists(st.tuples(st.sampled_from([WA, SMS]), st.integers(0, 9)), max_size=30))
+def test_channels_are_merged_by_time_and_each_keeps_its_order(
+    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, int]]
+) -> None:
+    async def run() -> list[str]:
+        async with opened(tmp_path_factory.mktemp("merged")) as spool:
+            for number, (key, at) in enumerate(said):
+                await spool.append(key, hook(f"{number}", at))
+            return await drained(spool, 4)
+
+    found = [int(text) for text in asyncio.run(run())]
+    for key in (WA, SMS):
+        own = [number for number, (of, _) in enumerate(said) if of == key]
+        assert [number for number in found if said[number][0] == key] == own
+    if all(at <= later for (_, at), (_, later) in pairwise(said)):
+        assert [said[number][1] for number in found] == [at for _, at in said]
+
+
+async def test_hooks_of_a_channel_that_is_gone_hold_up_nobody(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        await spool.append("telegram.gone", hook("old"))
+        assert not await spool.holds()
+        await spool.append(WA, hook("new"))
+        assert await drained(spool) == ["new"]
+        assert spool.counts.waiting == 1
+    async with opened(tmp_path, keys=["telegram.gone"]) as spool:
+        assert await drained(spool) == ["old"]

@@ -18,7 +18,6 @@ import structlog
 
 from hub import log
 from hub.clock import DAY
-from hub.spool import spool_key
 from hub.store.schema import dead_letters, hooks, messages
 from hub.store.sweep import throw_away
 from tests.databases import only_sqlite
@@ -37,7 +36,6 @@ from tests.running import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     CUSTOMER,
-    WA_ACCOUNT,
     WA_SECRET,
     WA_TOKEN,
     WA_VERIFY,
@@ -296,7 +294,7 @@ async def test_nothing_is_lost_while_the_database_is_away(tmp_path: Path) -> Non
             assert await post_wa(house, body, wa_signature(b"another")) == 403
             written = await house.writes("wa", "and after it")
             assert written["status"] == 200
-            assert house.hub.state.spool.waiting(spool_key("whatsapp", WA_ACCOUNT)) == 3
+            assert house.hub.state.spool.waiting() >= 3
             assert await heard(house) == ["before"]
         finally:
             blocker.execute("ROLLBACK")
