@@ -2,11 +2,12 @@
 
 import sys
 
-from tests.benchmarks import loop, resources
+from tests.benchmarks import loop, resources, scaled
 
 BENCHMARKS = {
     "intake": loop.measure_intake,
     "loop": loop.measure_loop,
+    "scaled": scaled.measure_scaled,
     "start": resources.measure_start,
     "idle": resources.measure_idle,
 }

@@ -168,11 +168,16 @@ def measure_latency(hub: int, floor: int, rate: float) -> None:
 
 
 def tell(
-    name: str, rates: list[float], ratios: list[float], costs: list[float], aim: float
+    name: str,
+    rates: list[float],
+    ratios: list[float],
+    costs: list[float],
+    aim: float | None = None,
 ) -> None:
+    wanted = f"; aim {aim:.0%}" if aim is not None else ""
     print(
         f"{name}: {statistics.median(rates):.0f}/s, {statistics.median(ratios):.1%} of its floor"
-        f" (runs {min(ratios):.1%} to {max(ratios):.1%}; aim {aim:.0%}),"
+        f" (runs {min(ratios):.1%} to {max(ratios):.1%}{wanted}),"
         f" {statistics.median(costs):.0f} us CPU a message;"
         " lost 0, doubled 0, refused 0"
     )

@@ -48,13 +48,15 @@ def running(port: int, *arguments: str, log: Path) -> Iterator[subprocess.Popen[
             process.wait()
 
 
-def hub_settings(folder: Path, provider_port: int) -> Path:
-    """A settings file of a hub with one WhatsApp channel and nothing slowed down."""
+def hub_settings(folder: Path, provider_port: int, database: str = "", redis: str = "") -> Path:
+    """A settings file of a hub with one WhatsApp channel and nothing slowed down; on a SQLite
+    file of the folder unless `database` names another."""
     path = folder / "onethread.toml"
     path.write_text(
         f"""
 [hub]
-database = "sqlite:///{folder}/hub.db"
+database = "{database or f"sqlite:///{folder}/hub.db"}"
+redis = "{redis}"
 media = "{folder}/media"
 secret_key = "{"k" * 40}"
 [channels.wa]
