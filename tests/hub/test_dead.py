@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.clock import SECOND, id_text, new_id
-from hub.errors import NoSuchRecipient, OptedOut, Refused, SendFailed
+from hub.errors import NoSuchRecipient, OptedOut, OutcomeUnknown, Refused, SendFailed
 from hub.message import Sent
 from hub.store.dead import list_letters, load_letter
 from hub.store.ownership import park
@@ -82,6 +82,19 @@ async def test_a_late_word_on_the_first_attempt_does_not_end_the_second(line: Li
     await line.store.write(retry, attempt.row["id"], WISH)
     await line.receipt("failed", "wamid.first")
     assert (await line.row(attempt))["state"] == "queued"
+
+
+async def test_a_send_that_was_unknown_twice_may_be_unknown_once_more(line: Line) -> None:
+    attempt = await line.begin_send()
+    address_id = attempt.row["address_id"]
+    await line.answer(attempt, OutcomeUnknown("no answer"))
+    later = AT + 120 * SECOND
+    resent = await line.begin(address_id, later, resend=attempt.row["id"])
+    await line.answer(resent, OutcomeUnknown("no answer"))
+    assert (await line.row(attempt))["state"] == "failed"
+    await line.store.write(retry, attempt.row["id"], WISH._replace(at=later))
+    await line.answer(await line.begin(address_id, later), OutcomeUnknown("no answer"))
+    assert (await line.row(attempt))["state"] == "unknown"
 
 
 def _fail_by_hand(conn: sa.Connection, id: bytes) -> None:

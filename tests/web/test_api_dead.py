@@ -276,7 +276,9 @@ async def test_an_attachment_is_fetched_after_all(tmp_path: Path) -> None:
         refused = gallery.refused
         assert await retry(house, letter["id"]) == (202, None)
         await gallery.fails(id, refused + 1)
-        assert await retry(house, letter["id"]) == (202, None), "it is being tried"
+        before = await gallery.attachment(id)
+        assert await retry(house, letter["id"]) == (202, None)
+        assert await gallery.attachment(id) == before, "it is being tried already"
         [waiting] = await dead(house)
         assert waiting["retrying"]
         gallery.is_away = False
