@@ -9,8 +9,9 @@ from typing import Literal, get_args
 
 Wake = Literal["conversation", "address", "media"]
 """Work: one worker that hears of it is enough."""
-Live = Literal["change", "typing"]
-"""News: for whoever follows it, in every process."""
+Live = Literal["change", "typing", "held"]
+"""News: for whoever follows it, in every process. `held`: work on this key was wanted elsewhere
+while a worker here has it."""
 Topic = Literal[Wake, Live]
 Listener = Callable[[bytes], None]
 Room = Callable[[bytes], bool]
@@ -49,6 +50,9 @@ class Bus:
     def poke(self, topic: Topic, key: bytes = b"") -> None:
         """Tell whoever listens; never waits and never raises."""
         self._tell(topic, key)
+
+    def poke_others(self, topic: Live, key: bytes = b"") -> None:
+        """Tell the other processes alone, where there are any; never waits and never raises."""
 
     def _tell(self, topic: Topic, key: bytes) -> None:
         for listener, _room in tuple(self._listeners.get(topic, ())):

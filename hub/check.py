@@ -13,6 +13,7 @@ from hub.chat import collect
 from hub.connector import ChannelRef, Connector, Http, Identifies
 from hub.errors import HubError, SendFailed, SettingsError, StoreUnavailable
 from hub.log import register_secrets
+from hub.redis_bus import ask_version
 from hub.settings import Settings, require_secret_key
 from hub.store import sqlite_path
 from hub.store.dead import unknown_accounts, unknown_accounts_of
@@ -32,6 +33,7 @@ async def find(settings: Settings) -> list[Finding]:
     findings = [
         _check_secret(settings),
         await _check_database(settings),
+        *await _check_redis(settings.hub.redis),
         _check_media(settings.hub.media),
         _check_dialogs(settings),
     ]
@@ -99,6 +101,20 @@ def _nearest(folder: Path) -> Path:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
+
+
+async def _check_redis(url: str) -> list[Finding]:
+    """Nothing where none is set."""
+    if not url:
+        return []
+    try:
+        version = await ask_version(url)
+    except SettingsError as error:
+        return [Finding(False, "hub.redis", str(error).removeprefix("hub.redis: "))]
+    except ConnectionError as error:
+        text = f"does not answer ({error}); processes work without it, only slower"
+        return [Finding(False, "hub.redis", text)]
+    return [Finding(True, "hub.redis", f"answers, release {version}")]
 
 
 def _check_media(folder: Path) -> Finding:

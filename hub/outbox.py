@@ -32,6 +32,7 @@ from hub.store.settle import Settled, Settlement, settle
 log = structlog.get_logger(__name__)
 
 LATE = 0.1  # seconds
+HELD_PAUSE = 0.5  # seconds until what another worker has is looked at again, if all hints fail
 RECEIPTS_PAUSE = SECOND // 4
 
 
@@ -82,6 +83,10 @@ class Outbox:
             resend = None
             if claimed is None:
                 return None
+            if isinstance(claimed, Wait) and claimed.held:
+                # Whoever has it may have looked before this row came.
+                self._bus.poke_others("held", address_id)
+                return min(claimed.until, self._clock.now() + round(HELD_PAUSE * SECOND))
             if isinstance(claimed, Wait):
                 self.note(claimed)
                 if claimed.until == 0:

@@ -50,6 +50,11 @@ class Pool:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def poke_if_running(self, key: bytes) -> None:
+        """Have the handler run again for a key that it runs for now."""
+        if key in self._running:
+            self.poke(key)
+
     def poke_later(self, key: bytes, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.0), self.poke, key)
 

@@ -43,12 +43,11 @@ PAUSE = 0.002  # seconds between two batches, so that a burst travels in few of 
 BUSY_PAUSE = 0.02
 BLOCK = 1.0
 TIMEOUT = 0.5
+LISTEN = 1.0
 SILENCE = 4.0  # seconds without a word on a subscription until Redis is asked for one
 CLAIM_EVERY, CLAIM_IDLE = 1.0, 2.0
 FORGET_EVERY, FORGET_IDLE = 600.0, 3600.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-MARKS: dict[Live, bytes] = {"change": b"c", "typing": b"t"}
-TOPICS = {mark: topic for topic, mark in MARKS.items()}
 
 
 def connect(url: str, timeout: float = TIMEOUT, retries: int = 1) -> "Redis":
@@ -108,13 +107,13 @@ class RedisBus(Bus):
         self._following = connect(url, SILENCE, 0)
         self._id = secrets.token_bytes(8)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{self._id.hex()[:8]}"
-        number = self._sending.connection_pool.connection_kwargs.get("db") or 0
         # Pub/sub knows no databases: without the number two hubs on one Redis hear each other.
-        self._channel = f"{PREFIX}:{number}:live"
+        self._number = int(self._sending.connection_pool.connection_kwargs.get("db") or 0)
         self._outgoing: dict[tuple[Topic, bytes], None] = {}
         self._handed: list[tuple[Wake, bytes]] = []
         self._has_outgoing, self._works, self._follows = (asyncio.Event() for _ in range(3))
         self._pubsub: PubSub | None = None
+        self._followed: set[Live] = set()
         self._heard_at = 0.0
         self._has_groups = False
         self._claim_at = self._forget_at = 0.0
@@ -144,6 +143,12 @@ class RedisBus(Bus):
         elif self._has_room(topic, key) or (self._listeners.get(topic) and self._lost):
             self._tell(topic, key)
             return
+        self._hand_out(topic, key)
+
+    def poke_others(self, topic: Live, key: bytes = b"") -> None:
+        self._hand_out(topic, key)
+
+    def _hand_out(self, topic: Topic, key: bytes) -> None:
         if len(self._outgoing) < MOST:
             self._outgoing[topic, key] = None
             self._has_outgoing.set()
@@ -199,7 +204,7 @@ class RedisBus(Bus):
         pipe = self._sending.pipeline(transaction=False)
         for topic, key in batch:
             if topic in LIVES:
-                pipe.publish(self._channel, self._id + MARKS[topic] + key)
+                pipe.publish(self._channel(topic), self._id + key)
             else:
                 pipe.xadd(_stream(topic), {FIELD: key}, maxlen=KEPT, approximate=True)
         await pipe.execute()
@@ -307,23 +312,15 @@ class RedisBus(Bus):
 
     async def _follow(self) -> None:
         """Tell the local listeners one piece of the others' news."""
-        if self._pubsub is None:
-            await self._follows.wait()
-            self._pubsub = self._following.pubsub()
-            try:
-                await self._pubsub.subscribe(self._channel)
-            except BaseException:
-                await self._drop_subscription()
-                raise
-            self._heard_at = time.monotonic()
-            self._tell("change", b"")  # whatever was missed until now
+        await self._follows.wait()
         try:
-            message = await self._pubsub.get_message(timeout=SILENCE / 2)
+            pubsub = await self._subscribe()
+            message = await pubsub.get_message(timeout=LISTEN)
             silence = time.monotonic() - self._heard_at
             if message is None and silence > SILENCE * 2:
                 raise TimeoutError
             if message is None and silence > SILENCE:
-                await self._pubsub.ping()
+                await pubsub.ping()
         except BaseException:
             await self._drop_subscription()
             raise
@@ -332,9 +329,23 @@ class RedisBus(Bus):
         self._heard_at = time.monotonic()
         data = message["data"]
         if message["type"] == "message" and not data.startswith(self._id):
-            topic = TOPICS.get(data[8:9])
-            if topic is not None:
-                self._tell(topic, data[9:])
+            self._tell(_topic(message["channel"]), data[len(self._id) :])
+
+    async def _subscribe(self) -> "PubSub":
+        """The subscription, of all that is listened to here."""
+        if self._pubsub is None:
+            self._pubsub = self._following.pubsub()
+            self._followed = set()
+            self._heard_at = time.monotonic()
+        if new := {topic for topic in LIVES if self._listeners.get(topic)} - self._followed:
+            await self._pubsub.subscribe(*map(self._channel, new))
+            self._followed |= new
+            if "change" in new:
+                self._tell("change", b"")  # whatever was missed until now
+        return self._pubsub
+
+    def _channel(self, topic: Topic) -> str:
+        return f"{PREFIX}:{self._number}:live:{topic}"
 
     async def _drop_subscription(self) -> None:
         pubsub, self._pubsub = self._pubsub, None
@@ -347,5 +358,6 @@ def _stream(topic: Topic) -> str:
     return f"{PREFIX}:wake:{topic}"
 
 
-def _topic(stream: bytes) -> Wake:
-    return stream.decode().rpartition(":")[2]  # type: ignore[return-value]  # as _stream made it
+def _topic(name: bytes) -> Any:
+    """The topic of a stream or a channel."""
+    return name.decode().rpartition(":")[2]

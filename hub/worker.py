@@ -13,7 +13,7 @@ from hub.clock import SECOND, Clock
 from hub.errors import LeaseLost, StoreUnavailable
 from hub.fetch import Fetching
 from hub.metrics import Metrics
-from hub.outbox import Outbox
+from hub.outbox import HELD_PAUSE, Outbox
 from hub.pool import Pool
 from hub.retry import Retrying
 from hub.settings import LimitSettings
@@ -64,6 +64,8 @@ class Worker:
         self._stop_listening = [
             self._bus.listen("conversation", self._turns.poke, self._turns.has_room),
             self._bus.listen("address", self._sends.poke, self._sends.has_room),
+            self._bus.listen("held", self._turns.poke_if_running),
+            self._bus.listen("held", self._sends.poke_if_running),
         ]
         self._background = [
             asyncio.create_task(self._sweep_for_ever()),
@@ -100,8 +102,9 @@ class Worker:
                 Claim(conversation_id, round(self._limits.lease * SECOND), self._clock.now()),
             )
             if isinstance(claimed, Leased):
+                self._bus.poke_others("held", conversation_id)
                 seconds = (claimed.until - time.time_ns() // 1000) / SECOND
-                self._turns.poke_later(conversation_id, seconds + 0.01)
+                self._turns.poke_later(conversation_id, min(seconds + 0.01, HELD_PAUSE))
                 return
             if claimed is None or not await self._turn(claimed) or not claimed.backlog:
                 return

@@ -75,6 +75,7 @@ def test_imports_follow_the_rules() -> None:
         ("connectors/sandbox/media.py", "import hub.clock", "The stand-ins share nothing"),
         ("dialogs/welcome.py", "import hub.clock", "Dialogs know the dialog contract alone"),
         ("hub/compose.py", "import sqlalchemy", "Only the store knows SQL"),
+        ("hub/worker.py", "import redis", "Only the bus and the rates know Redis"),
     ],
 )
 def test_each_import_rule_catches_its_breach(

@@ -56,7 +56,8 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing to send before `until` (the hub's clock; 0: look again at once). Where a row came
-    to another state without a call: which channel's, the state, and why."""
+    to another state without a call: which channel's, the state, and why. `held`: another worker
+    has the address until then."""
 
     until: Micros
     channel_id: bytes = b""
@@ -65,6 +66,7 @@ class Wait:
 
 
 SendClaimed = Attempt | Wait | None
+    held: bool = False
 
 LOCK = Lookup(
     lambda keys: (
@@ -204,7 +206,10 @@ def begin(conn: sa.Connection, items: Sequence[SendClaim]) -> list[SendClaimed]:
     results: list[SendClaimed] = []
     for item in items:
         row = heads.pop(item.address_id, None)  # asked for twice in one group: handed out once
-        if row is None:
+        left = held[item.address_id]["lease_until"] - now if item.address_id in held else 0
+        if left > 0:
+            results.append(Wait(item.at + left, held=True))
+        elif row is None:
             results.append(None)
         else:
             results.append(step.decide(item, row | _facts(held[item.address_id]), now))
