@@ -63,10 +63,10 @@ class Wait:
     channel_id: bytes = b""
     state: str = ""
     error_class: str = ""
+    held: bool = False
 
 
 SendClaimed = Attempt | Wait | None
-    held: bool = False
 
 LOCK = Lookup(
     lambda keys: (
@@ -194,7 +194,7 @@ def moved(
 
 
 def begin(conn: sa.Connection, items: Sequence[SendClaim]) -> list[SendClaimed]:
-    """Begin the next send to each address. None: nothing waits, or another worker is at it."""
+    """Begin the next send to each address. None: nothing waits."""
     now = lease_now(conn)
     ids = list({item.address_id for item in items})
     held = {row["id"]: row for row in LOCK.rows(conn, ids)}
