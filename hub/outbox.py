@@ -31,7 +31,7 @@ from hub.store.settle import Settled, Settlement, settle
 
 log = structlog.get_logger(__name__)
 
-LATE = 0.1  # seconds
+LATE = 0.2  # seconds
 HELD_PAUSE = 0.5  # seconds until what another worker has is looked at again, if all hints fail
 RECEIPTS_PAUSE = SECOND // 4
 
@@ -132,8 +132,7 @@ class Outbox:
 
     def _is_late(self, attempt: Attempt) -> bool:
         """Was it begun so long ago that it must be asked again whether it may go?"""
-        begun = attempt.until - round(self._limits.lease * SECOND)
-        return time.time_ns() // 1000 > begun + round(LATE * SECOND)
+        return time.monotonic() > attempt.asked + LATE
 
     def claim(self, address_id: bytes, resend: bytes | None = None) -> SendClaim:
         """What `begin` needs for the head of this address's line."""
@@ -153,7 +152,7 @@ class Outbox:
         outcome: Sent | SendFailed
         if channel is None:
             outcome = NotReached("the settings have no such channel now")
-        elif time.time_ns() // 1000 + round(self._limits.send_timeout * SECOND) >= attempt.until:
+        elif time.monotonic() + self._limits.send_timeout >= attempt.asked + self._limits.lease:
             # The lease could end within the call: if nobody holds it, the row waits again.
             await self.give_up(attempt)
             return None

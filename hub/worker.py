@@ -103,8 +103,8 @@ class Worker:
             )
             if isinstance(claimed, Leased):
                 self._bus.poke_others("held", conversation_id)
-                seconds = (claimed.until - time.time_ns() // 1000) / SECOND
-                self._turns.poke_later(conversation_id, min(seconds + 0.01, HELD_PAUSE))
+                seconds = min(claimed.left / SECOND + 0.01, HELD_PAUSE)
+                self._turns.poke_later(conversation_id, seconds)
                 return
             if claimed is None or not await self._turn(claimed) or not claimed.backlog:
                 return

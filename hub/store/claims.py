@@ -63,9 +63,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """Someone else holds it until `until` (real time)."""
+    """Someone else holds it for `left` more microseconds."""
 
-    until: Micros
+    left: Micros
 
 
 Claimed = Work | Leased | None
@@ -184,7 +184,7 @@ def claim(conn: sa.Connection, items: Sequence[Claim]) -> list[Claimed]:
     for item in items:
         row = rows.get(item.conversation_id)
         if row is not None and row["lease_until"] > now:
-            result.append(Leased(row["lease_until"]))
+            result.append(Leased(row["lease_until"] - now))
         else:  # a conversation asked for twice in one group is handed out once
             result.append(work.pop(item.conversation_id, None))
     return result

@@ -4,8 +4,9 @@ The address holds the delivery lease. `sending` is committed before the provider
 the head of the line is the row with an attempt, else the oldest reply, else the oldest push.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,16 +36,18 @@ class SendClaim:
     gate: Gate
     paused: frozenset[bytes] = frozenset()
     resend: bytes | None = None
+    asked: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A row to send now, already `sending`; or, with `look_up`, one of unknown outcome about
-    which the provider is to be asked first. `until` is the lease's end, real time."""
+    which the provider is to be asked first. The lease holds at least its length from `asked`, by
+    the monotonic clock of whoever asked: clocks of machines differ."""
 
     row: Row
     token: int
-    until: Micros
+    asked: float
     look_up: bool = False
 
     @property
@@ -258,7 +261,7 @@ class _Step:
     def _take(self, item: SendClaim, row: Row, now: Micros, *, look_up: bool = False) -> Attempt:
         token, until = row["lease_token"] + 1, now + item.lease
         self.leases.append({"row_id": row["address_id"], "token": token, "until": until})
-        return Attempt(row, token, until, look_up)
+        return Attempt(row, token, item.asked, look_up)
 
     def _lose(self, item: SendClaim, row: Row) -> Wait:
         """The process that was sending this died or lost its lease: nobody knows."""
