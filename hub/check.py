@@ -15,6 +15,7 @@ from hub.errors import HubError, SendFailed, SettingsError, StoreUnavailable
 from hub.log import register_secrets
 from hub.redis_bus import ask_version
 from hub.settings import Settings, require_secret_key
+from hub.spool_files import survey
 from hub.store import sqlite_path
 from hub.store.dead import unknown_accounts, unknown_accounts_of
 from hub.store.migrate import HEAD, revision, revision_of
@@ -35,6 +36,7 @@ async def find(settings: Settings) -> list[Finding]:
         await _check_database(settings),
         *await _check_redis(settings.hub.redis),
         _check_media(settings.hub.media),
+        await asyncio.to_thread(_check_spool, settings.hub.spool),
         _check_dialogs(settings),
     ]
     try:
@@ -121,6 +123,27 @@ def _check_media(folder: Path) -> Finding:
     if not os.access(_nearest(folder), os.W_OK):
         return Finding(False, "hub.media", f"{folder} cannot be written")
     return Finding(True, "hub.media", str(folder))
+
+
+def _check_spool(folder: Path) -> Finding:
+    """What waits there, whether or not a hub is running."""
+    if not os.access(_nearest(folder), os.W_OK):
+        return Finding(False, "hub.spool", f"{folder} cannot be written")
+    try:
+        found = survey(folder)
+    except OSError as error:
+        return Finding(False, "hub.spool", f"{folder} cannot be read: {error.strerror}")
+    told = [
+        f"{one.records} webhooks of {key} wait for the database ({one.bytes} bytes)"
+        for key, one in sorted(found.items())
+        if one.records
+    ]
+    told += [
+        f"{one.unusable} bytes of {key} could not be used and are kept"
+        for key, one in sorted(found.items())
+        if one.unusable
+    ]
+    return Finding(not told, "hub.spool", f"{folder}: {'; '.join(told) or 'nothing waits'}")
 
 
 def _check_dialogs(settings: Settings) -> Finding:

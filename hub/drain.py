@@ -25,8 +25,15 @@ with the pauses between them about 40 s. Then it is put aside, since all others 
 class Drain:
     """Stores the oldest hooks first, in their order, until none waits."""
 
-    def __init__(self, spool: Spool, intake: Intake, channels: Mapping[str, Channel]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        intake: Intake,
+        channels: Mapping[str, Channel],
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
         self._spool = spool
+        self._longest_pause = longest_pause
         self._intake = intake
         self._channels = channels
         self._tries = 0
@@ -50,7 +57,7 @@ class Drain:
                 pause = FIRST_PAUSE
                 continue
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, self._longest_pause)
 
     async def _wait(self) -> None:
         """Until something waits; now and then look for what other processes left behind."""

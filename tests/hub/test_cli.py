@@ -1,5 +1,6 @@
 """The command line as a user meets it: a process, its two streams and its exit code."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -20,7 +21,9 @@ import structlog
 
 from hub import cli
 from hub.cli import EXAMPLE
+from hub.connector import Hook
 from hub.settings import load_settings
+from hub.spool import Spool
 from hub.store import tokens
 
 HEAVY = ("pydantic", "aiohttp", "sqlalchemy", "structlog", "orjson", "asyncio", "uvloop")
@@ -357,3 +360,20 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         f"onethread: --port: 127.0.0.1:{port} is already in use; choose another with --port"
     )
     assert "Traceback" not in done.stderr
+
+
+def test_check_tells_of_webhooks_that_wait(tmp_path: Path, here: Here) -> None:
+    here("init")
+
+    async def fill() -> None:
+        spool = Spool(tmp_path / "spool", 1 << 20)
+        for n in range(3):
+            await spool.append("whatsapp.1065", Hook("POST", "/", "", {}, b"hello", n))
+        await spool.close()
+
+    asyncio.run(fill())
+    told = here("check")
+    assert told.returncode == 1
+    [line] = [line for line in told.stdout.splitlines() if line.startswith("mend  ")]
+    assert line.startswith("mend  hub.spool: ")
+    assert "3 webhooks of whatsapp.1065 wait for the database" in line

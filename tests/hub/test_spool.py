@@ -1,15 +1,9 @@
-"""The spool on real files: what it has acknowledged is there, whole and in order, whatever
-happens to the process or to the file."""
+"""The spool on real files: in order, within its bound, and gone when it is replayed."""
 
 import asyncio
-import contextlib
 import os
-import re
-import resource
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Collection
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,73 +14,11 @@ from multidict import CIMultiDict
 
 from hub.connector import Hook
 from hub.errors import SpoolRefused
-from hub.spool import Spool, spool_key
-from hub.spool_files import Segment, survey
+from hub.spool_files import survey
 from hub.spool_records import pack, unpack
+from tests.hub.spooling import SMS, WA, drained, filled, hook, opened, segments
 
-ROOT = Path(__file__).resolve().parents[2]
-WA = spool_key("whatsapp", "1065")
-SMS = spool_key("twilio", "whatsapp:+1555/..")
-ROOMY = 1 << 24
-WRITER = """
-import asyncio, sys
-from pathlib import Path
-from hub.connector import Hook
-from hub.spool import Spool
-
-async def run(folder):
-    spool = Spool(Path(folder), 1 << 30)
-    async def post(lane):
-        n = 0
-        while True:
-            body = b"%d:%d:" % (lane, n) + b"x" * (37 * n % 3000)
-            await spool.append(f"whatsapp.{lane % 2}", Hook("POST", "/", "", {}, body, n))
-            sys.stdout.write(f"{lane}:{n}\\n")
-            sys.stdout.flush()
-            n += 1
-    await asyncio.gather(*(post(lane) for lane in range(6)))
-
-asyncio.run(run(sys.argv[1]))
-"""
-
-
-def hook(text: str = "hello", at: int = 1) -> Hook:
-    return Hook("POST", "https://hub.example/hooks/wa?a=1", "a=1", {}, text.encode(), at)
-
-
-@contextlib.asynccontextmanager
-async def opened(
-    folder: Path, most: int = ROOMY, keys: Collection[str] = ()
-) -> AsyncIterator[Spool]:
-    spool = Spool(folder, most)
-    await spool.open({WA, SMS, *keys})
-    try:
-        yield spool
-    finally:
-        await spool.close()
-
-
-async def drained(spool: Spool, most: int = 3) -> list[str]:
-    """The bodies that wait, read in batches until none is left."""
-    found: list[str] = []
-    while spool.waiting():
-        batch = await spool.read(most)
-        found += [one.body.decode() for _, one in batch.hooks]
-        await spool.advance(batch)
-    return found
-
-
-def segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/*/*.log"))
-
-
-async def filled(folder: Path, count: int, key: str = WA) -> Path:
-    """A spool that has ended with hooks in one file."""
-    async with opened(folder) as spool:
-        for n in range(count):
-            await spool.append(key, hook(f"hook {n}", n))
-    [path] = segments(folder)
-    return path
+TO_WRITE = os.O_WRONLY | os.O_CLOEXEC
 
 
 @given(
@@ -160,53 +92,6 @@ async def test_a_start_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
         assert await drained(spool) == [f"hook {n}" for n in range(4, 11)]
 
 
-async def test_a_torn_tail_is_cut_off_at_every_byte(tmp_path: Path) -> None:
-    whole = (await filled(tmp_path / "whole", 4)).read_bytes()
-    last = len(pack(hook("hook 3", 3)))
-    for cut in range(1, last + 1):
-        folder = tmp_path / f"{cut}" / "1" / WA
-        folder.mkdir(parents=True)
-        path = folder / "00000000000000000001.log"
-        # A power cut leaves less of it, or zeros where the rest should be.
-        path.write_bytes(whole[:-cut] + bytes(cut if cut % 2 else 0))
-        segment = Segment.load(path)
-        assert (segment.waiting, segment.size, segment.damaged) == (3, len(whole) - last, False)
-    async with opened(tmp_path / "7") as spool:
-        await spool.append(WA, hook("after"))
-        assert await drained(spool) == ["hook 0", "hook 1", "hook 2", "after"]
-        assert spool.counts.damaged == 0
-
-
-async def test_damage_in_the_middle_costs_that_record_alone(tmp_path: Path) -> None:
-    whole = (await filled(tmp_path / "whole", 5)).read_bytes()
-    size = len(whole) // 5
-    for place in range(2 * size, 3 * size):
-        path = tmp_path / f"{place}" / "1" / WA / "00000000000000000001.log"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
-        assert Segment.load(path).waiting == 4, place
-    async with opened(path.parents[2]) as spool:
-        assert await drained(spool) == ["hook 0", "hook 1", "hook 3", "hook 4"]
-        assert spool.counts.damaged == 1
-    assert segments(path.parents[2]) == []
-    [kept] = path.parent.glob("*.damaged")
-    assert kept.stat().st_size == len(whole)
-    assert survey(path.parents[2])[WA].unusable == len(whole)
-
-
-async def test_damage_while_it_waits_does_not_stop_the_rest(tmp_path: Path) -> None:
-    async with opened(tmp_path) as spool:
-        for n in range(5):
-            await spool.append(WA, hook(f"hook {n}"))
-        [path] = segments(tmp_path)
-        data = bytearray(path.read_bytes())
-        for place in (len(data) // 2, len(data) - 3):
-            data[place] ^= 0xFF
-        path.write_bytes(data)
-        assert await drained(spool) == ["hook 0", "hook 1", "hook 3"]
-        assert (spool.counts.waiting, spool.counts.damaged) == (0, 1)
-
-
 async def test_the_bound_is_over_all_channels_and_room_comes_back(tmp_path: Path) -> None:
     size = len(pack(hook("x" * 1000)))
     async with opened(tmp_path, 20 * size) as spool:
@@ -228,9 +113,9 @@ async def test_the_bound_is_over_all_channels_and_room_comes_back(tmp_path: Path
 async def test_hooks_that_come_together_share_a_sync(tmp_path: Path) -> None:
     syncs = 0
 
-    def count(event: str, _args: tuple[object, ...]) -> None:
+    def count(event: str, args: tuple[object, ...]) -> None:
         nonlocal syncs
-        syncs += event == "open" and str(_args[0]).endswith(".log") and bool(int(_args[2]) & 1)  # type: ignore[call-overload]  # flags of os.open
+        syncs += event == "open" and str(args[0]).endswith(".log") and args[2] == TO_WRITE
 
     # An audit hook cannot be taken away again; it counts opens to write, one for each sync.
     sys.addaudithook(count)
@@ -267,32 +152,6 @@ async def test_the_loop_goes_on_while_the_disk_works(tmp_path: Path) -> None:
         await stalled
         ticking.cancel()
         assert longest < 0.4
-
-
-async def test_a_disk_that_takes_nothing_refuses_and_recovers(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    async with opened(tmp_path) as spool:
-        await spool.append(WA, hook("kept"))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
-        try:
-            with pytest.raises(SpoolRefused, match="errno"):
-                await spool.append(WA, hook("x" * 1000))
-            with pytest.raises(SpoolRefused, match="errno"):
-                await spool.append(SMS, hook("x" * 1000))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert (spool.counts.failed, spool.counts.waiting) == (2, 1)
-        await spool.append(WA, hook("after"))
-        assert await drained(spool) == ["kept", "after"]
-    assert segments(tmp_path) == []
-
-
-async def test_a_spool_that_cannot_be_made_refuses(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    async with opened(tmp_path / "file" / "spool") as spool:
-        with pytest.raises(SpoolRefused):
-            await spool.append(WA, hook())
-        assert not await spool.holds()
 
 
 async def test_two_processes_keep_apart_and_one_inherits(tmp_path: Path) -> None:
@@ -352,35 +211,6 @@ async def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     path = await filled(tmp_path / "spool", 1)
     modes = [os.stat(one).st_mode & 0o077 for one in (path, path.parent, path.parents[1])]
     assert modes == [0, 0, 0]
-
-
-def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path) -> None:
-    for run in range(3):
-        folder = tmp_path / f"{run}"
-        with (tmp_path / f"{run}.out").open("wb") as out:
-            writer = subprocess.Popen(
-                [sys.executable, "-c", WRITER, str(folder)], cwd=ROOT, stdout=out
-            )
-        end = time.monotonic() + 20
-        while (tmp_path / f"{run}.out").stat().st_size < 2000 * (run + 1):
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        writer.kill()
-        writer.wait()
-        told = (tmp_path / f"{run}.out").read_text()
-        acknowledged = set(re.findall(r"^(\d:\d+)\n", told, re.MULTILINE))
-        found = asyncio.run(_bodies(folder))
-        for lane in range(6):
-            numbers = [int(n) for of, n in found if int(of) == lane]
-            assert numbers == list(range(len(numbers))), "in order, each once, none missing"
-        assert acknowledged <= {f"{lane}:{n}" for lane, n in found}
-        assert len(acknowledged) > 100
-
-
-async def _bodies(folder: Path) -> list[list[str]]:
-    async with opened(folder, keys=("whatsapp.0", "whatsapp.1")) as spool:
-        texts = await drained(spool, 50)
-    return [text.split(":")[:2] for text in texts]
 
 
 @given(st.lists(st.tuples(st.sampled_from([WA, SMS]), st.integers(0, 9)), max_size=30))
