@@ -29,6 +29,7 @@ class Stage:
     commands: tuple[tuple[str, ...], ...]
     folder: Path = ROOT
     after: str = ""
+    env: tuple[tuple[str, str], ...] = ()
 
 
 STAGES = (
@@ -38,7 +39,13 @@ STAGES = (
     Stage("import rules", ((str(Path(PYTHON).with_name("lint-imports")), "--no-logo"),)),
     Stage(FAST, ((PYTHON, "-m", "pytest", "-q", "-n", "2", "-m", "not slow"),)),
     Stage("ui", (NPM_INSTALL, ("npm", "run", "check")), UI),
-    Stage("slow tests", ((PYTHON, "-m", "pytest", "-q", "-m", "slow"),), after=FAST),
+    Stage("slow tests", ((PYTHON, "-m", "pytest", "-q", "-n", "2", "-m", "slow"),), after=FAST),
+    Stage(
+        "the hub on PostgreSQL",
+        ((PYTHON, "-m", "pytest", "-q", "-n", "2", "-m", "slow", "tests/hub", "tests/journeys"),),
+        after=FAST,
+        env=(("ONETHREAD_TEST_DATABASE", "postgresql"),),
+    ),
 )
 
 
@@ -48,7 +55,8 @@ def run_stage(stage: Stage) -> str:
         return "FAILED: npm is not installed" if os.environ.get("CI") else "left out: no npm"
     for command in stage.commands:
         click.echo(f"\n== {stage.name}: {' '.join(command)}")
-        if subprocess.run(command, cwd=stage.folder, check=False).returncode:
+        env = os.environ | dict(stage.env)
+        if subprocess.run(command, cwd=stage.folder, env=env, check=False).returncode:
             return "FAILED"
     return "ok"
 
@@ -64,7 +72,7 @@ def main() -> int:
         else:
             results[stage.name] = run_stage(stage)
         seconds = time.monotonic() - started
-        lines.append(f"{seconds:8.1f} s  {stage.name:13} {results[stage.name]}")
+        lines.append(f"{seconds:8.1f} s  {stage.name:21} {results[stage.name]}")
     click.echo("\n" + "\n".join(lines))
     failed = [name for name, result in results.items() if result.startswith("FAILED")]
     click.echo("\nFailed: " + ", ".join(failed) if failed else "\nAll passed.")

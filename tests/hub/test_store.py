@@ -26,6 +26,7 @@ from hub.store.sql import lease_now
 from hub.store.sqlite import create_engine, explain
 from hub.store.sweep import pending
 from hub.store.writer_process import fork_writer
+from tests.databases import only_sqlite
 from tests.faults.scene import playing
 from tests.posting import post_wa, text_item, wa_body
 from tests.running import House, overrides, running_hub
@@ -290,6 +291,7 @@ def scans(conn: sa.Connection, sql: str, parameters: Any) -> list[str]:
     ]
 
 
+@only_sqlite
 async def test_no_statement_of_the_loop_goes_through_a_whole_table(tmp_path: Path) -> None:
     async with playing(tmp_path, "wa") as scene:
         house = scene.house
@@ -354,6 +356,7 @@ def per_message(watch: Watch, count: int) -> float:
     return worked / count
 
 
+@only_sqlite
 async def test_the_statements_of_one_message_are_few(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
