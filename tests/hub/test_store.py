@@ -95,6 +95,7 @@ def _objects(conn: sa.Connection) -> Iterator[tuple[str, list[str]]]:
             yield name, sorted(re.split(r"[\s,()]+", sql))
 
 
+@only_sqlite
 async def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     migrate_sqlite(path)

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from hub.store.schema import messages
+from tests.databases import ON_POSTGRES
 from tests.faults.scene import FLOWS
 from tests.posting import post_wa, text_item, wa_body
 from tests.running import House, running_hub
 
 WORDS = "An agent here."
+
+# Seconds in which the bot is talking: a turn takes longer there.
+SPREAD = 2.0 if ON_POSTGRES else 0.6
 
 
 async def test_agents_cut_in_at_random_moments(tmp_path: Path) -> None:
@@ -34,7 +38,7 @@ async def test_agents_cut_in_at_random_moments(tmp_path: Path) -> None:
         async def cut_in(number: str) -> tuple[str, float]:
             item = text_item(f"wamid.{number}", "tell me much", number)
             assert await post_wa(house, wa_body(messages=[item])) == 200
-            await asyncio.sleep(chance.uniform(0.0, 0.6))
+            await asyncio.sleep(chance.uniform(0.0, SPREAD))
             path = f"/conversations/{threads[number]}/messages"
             status, _ = await house.api("POST", path, {"text": WORDS, "channel": "wa"})
             assert status == 201
