@@ -24,6 +24,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -65,7 +66,7 @@ def package_folder(name: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-class Server:
+class Server(ABC):
     """One server process on a port that stays its own over kills and restarts."""
 
     name = ""
@@ -82,11 +83,13 @@ class Server:
             start_new_session=True,
         )
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """How the server is started."""
 
+    @abstractmethod
     def is_ready(self) -> bool:
-        raise NotImplementedError
+        """Does it answer yet?"""
 
     @property
     def is_running(self) -> bool:

@@ -131,9 +131,8 @@ async def test_the_words_of_an_agent_go_again_whoever_has_it_now(line: Line) -> 
     assert isinstance(await line.begin(attempt.row["address_id"]), Attempt)
 
 
+@only_sqlite
 async def test_the_list_is_not_made_by_reading_every_message(line: Line) -> None:
-    if line.store.__class__.__name__ != "SqliteStore":
-        pytest.skip("reads a plan of SQLite")
     await fail(line, Refused("no"))
 
     def plans(conn: sa.Connection) -> list[str]:
