@@ -119,7 +119,8 @@ def apply_receipts(conn: sa.Connection, heard: Sequence[tuple[bytes, Receipt, Mi
             }
         )
         if message and (state := advance(message["state"], receipt.status)):
-            if message["lane"] is not None:
+            # Who is sending it goes on by itself.
+            if message["lane"] is not None and message["state"] != "sending":
                 applied.woken.add(message["address_id"])
             if message["state"] == "unknown":
                 applied.reconciled.append(channel_id)
