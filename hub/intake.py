@@ -164,7 +164,8 @@ class Intake:
         item, known = self._sort_all(channel, parsed, hook_id, raw, dead)
         if again:
             item.redeems = hook_id
-        done = await self._store.each(accept, item, urgent=True)
+        # A message may be waited for; a receipt has time.
+        done = await self._store.each(accept, item, urgent=bool(item.arrivals))
         self._tell(channel, parsed, item, done)
         rest = iter(done.stored)
         stored = [

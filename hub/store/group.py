@@ -16,7 +16,7 @@ from hub.errors import StoreUnavailable
 from hub.store.sql import Batch, Unit
 
 GROUP = 64
-GROUP_SECONDS = 0.005
+GROUP_SECONDS = 0.002
 
 Ticket = TypeVar("Ticket")
 Explain = Callable[[Exception], Exception]
