@@ -21,6 +21,9 @@ from hub.store.sql import Batch, Item, P, Result, T, Unit
 from hub.store.writer import Future, resolve
 
 LANES = 4
+PATIENCE = 0.02
+"""Seconds: another lane opens when what waits has not been taken for so long. Fewer lanes make
+larger groups, which cost less a message; a lane that waits for a lock must not hold up the rest."""
 POOL = 8
 ATTEMPTS = 6
 LOST_RACES = frozenset({"40001", "40P01", "23505"})
@@ -67,6 +70,9 @@ class PostgresStore:
         self._waiting: dict[Batch[Any, Any], list[Waiting[Future]]] = {}
         self._urgent: set[Batch[Any, Any]] = set()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._taken_at = 0.0
+        self._taken_by: asyncio.Task[None] | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._stopping = False
 
     async def each(self, batch: Batch[Item, Result], item: Item, *, urgent: bool = False) -> Result:
@@ -76,10 +82,10 @@ class PostgresStore:
         self._waiting.setdefault(batch, []).append(Waiting(future, batch, item))
         if urgent:
             self._urgent.add(batch)
-        if len(self._lanes) < LANES:
-            lane = asyncio.create_task(self._work())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+        if not self._lanes:
+            self._open_lane()
+        elif self._looking is None:
+            self._looking = future.get_loop().call_later(PATIENCE, self._look)
         # Who is cancelled here leaves its item in the queue: it is committed all the same.
         return cast(Result, await future)
 
@@ -105,11 +111,32 @@ class PostgresStore:
             await asyncio.wait(self._lanes)
         await self._engine.dispose()
 
+    def _open_lane(self) -> None:
+        lane = asyncio.create_task(self._work())
+        self._lanes.add(lane)
+        lane.add_done_callback(self._lanes.discard)
+
+    def _look(self) -> None:
+        """Open another lane where what waits has waited too long; look again while it waits."""
+        self._looking = None
+        if not self._waiting or len(self._lanes) >= LANES:
+            return
+        if self._has_waited():
+            self._open_lane()
+        self._looking = asyncio.get_running_loop().call_later(PATIENCE, self._look)
+
     async def _work(self) -> None:
+        own = asyncio.current_task()
+        assert own is not None
         while waiting := self._take():
+            self._taken_at, self._taken_by = asyncio.get_running_loop().time(), own
             await self._commit(waiting)
-        if (own := asyncio.current_task()) is not None:
-            self._lanes.discard(own)
+            if self._taken_by is not own and not self._has_waited():
+                break  # another lane keeps up with what comes
+        self._lanes.discard(own)
+
+    def _has_waited(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._taken_at + PATIENCE
 
     def _take(self) -> list[Waiting[Future]]:
         """The oldest waiting items of one batch, of an urgent one first."""

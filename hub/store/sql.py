@@ -63,11 +63,13 @@ def has_row_locks(conn: sa.Connection) -> bool:
     return conn.dialect.name == "postgresql"
 
 
+SERVER_NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
+
 def lease_now(conn: sa.Connection) -> Micros:
     """Real time as all processes on this database share it, for leases."""
     if conn.dialect.name == "postgresql":
-        micros = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
-        return int(conn.execute(sa.select(micros)).scalar_one())
+        return int(conn.exec_driver_sql(SERVER_NOW).scalar_one())
     return time.time_ns() // 1000
 
 

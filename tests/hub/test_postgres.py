@@ -157,6 +157,29 @@ async def test_one_units_error_harms_no_other(stores: list[Store]) -> None:
     assert sorted(change.kind for change in found) == ["1", "2", "4", "7"]
 
 
+def pause_all(conn: sa.Connection, items: Sequence[bytes]) -> list[None]:
+    for id in items:
+        conn.execute(sa.update(channels).where(channels.c.id == id).values(paused_reason="x"))
+    return [None] * len(items)
+
+
+async def test_what_waits_for_a_lock_does_not_hold_up_the_rest(
+    stores: list[Store], fresh_postgres: str
+) -> None:
+    [row] = await stores[0].write(enrol, [("whatsapp", "1", "1")], AT)
+    engine = create_engine(fresh_postgres)
+    async with engine.connect() as other:
+        await other.run_sync(pause_all, [row["id"]])
+        waits = asyncio.create_task(stores[0].each(pause_all, row["id"]))
+        await asyncio.sleep(0)
+        told = [await asyncio.wait_for(stores[0].each(insert_or_fail, n), 5) for n in range(5)]
+        assert told == [0, 1, 2, 3, 4]
+        assert not waits.done()
+        await other.rollback()
+    await asyncio.wait_for(waits, 5)
+    await engine.dispose()
+
+
 async def test_a_server_that_is_away_and_comes_back(
     stores: list[Store], postgres: Postgres
 ) -> None:
