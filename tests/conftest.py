@@ -18,6 +18,7 @@ WHOLE_HUB = {
     "hub/test_outcomes_kept.py",
     "hub/test_pacing.py",
     "hub/test_postgres.py",
+    "hub/test_postgres_waits.py",
     "hub/test_receipts.py",
     "hub/test_redis_bus.py",
     "hub/test_redis_rates.py",

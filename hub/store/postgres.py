@@ -30,15 +30,18 @@ LOST_RACES = frozenset({"40001", "40P01", "23505"})
 """SQLSTATEs after which a transaction is run again: serialization failure, deadlock, a key that
 was inserted meanwhile."""
 
-CANNOT_WORK = ("08", "53", "57P", "58", "F0", "XX", "25006")
-"""Beginnings of SQLSTATEs by which the server says that it cannot work now."""
+CANNOT_WORK = ("08", "25006", "25P03", "40001", "40P01", "53", "55P03", "57", "58", "F0", "XX")
+"""Beginnings of SQLSTATEs by which the server says that it cannot do this now, whatever it is: also
+a race that is lost each time, and a lock that somebody does not let go (a process that is frozen
+within a transaction). What waited is no worse for it and comes again."""
 
 MIGRATION_LOCK = 6_860_021_742_100
 """The advisory lock that one migrating process holds; any number that nobody else uses."""
 
 
-def create_engine(url: str) -> AsyncEngine:
-    """An engine for a `postgresql://` URL, with limits on all waiting."""
+def create_engine(url: str, most: float | None = 15) -> AsyncEngine:
+    """An engine for a `postgresql://` URL, with limits on all waiting; `most`: seconds for one
+    statement."""
     return create_async_engine(
         sa.make_url(url).set(drivername="postgresql+asyncpg"),
         pool_size=POOL,
@@ -49,7 +52,7 @@ def create_engine(url: str) -> AsyncEngine:
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": 5,
-            "command_timeout": 15,
+            "command_timeout": most,
             "server_settings": {
                 "application_name": "onethread",
                 "jit": "off",
@@ -217,14 +220,18 @@ async def look(url: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 
 async def migrate_postgres(url: str) -> bool:
-    """Migrate while no other process does. True when anything was done. Raises SchemaTooNew and
-    StoreUnavailable."""
+    """Migrate while no other process does, however long either takes. True when anything was done.
+    Raises SchemaTooNew and StoreUnavailable."""
     from hub.store.migrate import migrate
 
-    engine = create_engine(url)
+    engine = create_engine(url, most=None)
     try:
         async with engine.begin() as conn:
+            usual = (await conn.execute(sa.text("SHOW lock_timeout"))).scalar_one()
+            await conn.execute(sa.text("SET LOCAL lock_timeout = 0"))
             await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            # A table's lock is waited for as usual: all others queue up behind who waits for one.
+            await conn.execute(sa.text(f"SET LOCAL lock_timeout = '{usual}'"))
             return await conn.run_sync(migrate)
     except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
         raise explain(error) from error
