@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -51,7 +51,9 @@ S = TypeVar("S", bound=BaseModel)
 def _check_database(url: str) -> str:
     if url.startswith("sqlite:///") and not url.endswith((":memory:", "/")):
         return url
-    if url.startswith("postgresql://") and urlsplit(url).hostname:
+    parts = urlsplit(url)
+    # A server of this machine may be reached by the folder of its socket, as libpq names it.
+    if url.startswith("postgresql://") and (parts.hostname or "host" in parse_qs(parts.query)):
         return url
     raise ValueError("should be sqlite:///FILE or postgresql://USER@HOST/DATABASE")
 

@@ -267,6 +267,10 @@ class Postgres(Server):
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
+    def socket_url(self, database: str) -> str:
+        """The same by the server's socket instead of TCP."""
+        return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
+
     @property
     def tools(self) -> Path:
         """The folder of its programs: psql, pg_dump and the others."""

@@ -223,6 +223,8 @@ async def test_check_says_what_is_wrong_with_the_server(
     )
     await migrate_database(fresh_postgres)
     assert (await told(fresh_postgres))[1].endswith("the database is up to date")
+    by_socket = postgres.socket_url(fresh_postgres.rpartition("/")[2])
+    assert (await told(by_socket))[0]
     ok, text = await told(fresh_postgres + "_nowhere")
     assert not ok
     assert "does not exist" in text
