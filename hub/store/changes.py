@@ -79,11 +79,12 @@ def _order(conn: sa.Connection, *, newest_first: bool = False) -> list[sa.Column
 
 
 def is_kept(conn: sa.Connection, place: Place) -> bool:
-    """Can it be followed from there without missing anything?"""
+    """Can it be followed from there without missing anything? Not where it seems to lie ahead: a
+    dump was restored into another server, whose transactions have lower numbers."""
     if place == START:
         return conn.execute(sa.select(sa.func.min(changes.c.id))).scalar() in (None, 1)
     query = sa.select(changes.c.tx, changes.c.id, changes.c.at).where(changes.c.id == place.id)
-    row = conn.execute(query).first()
+    row = conn.execute(_settled(conn, query)).first()
     return row is not None and Place._make(row) == place
 
 

@@ -19,7 +19,7 @@ from hub.settings import load_settings
 from hub.store import Store, migrate_database, open_store
 from hub.store.accept import Acceptance, accept
 from hub.store.accounts import enrol
-from hub.store.changes import START, changes_after, newest_place
+from hub.store.changes import START, changes_after, is_kept, newest_place
 from hub.store.claims import Claim, Leased, Work, claim
 from hub.store.postgres import create_engine
 from hub.store.schema import addresses, changes, channels, customers, messages
@@ -118,6 +118,23 @@ async def test_a_change_that_is_committed_late_is_not_skipped(
     place = found[0].place
     assert [c.kind for c in await stores[0].read(changes_after, place, 10)] == ["quick"]
     assert await stores[0].read(newest_place) == found[1].place
+
+
+def change_server(conn: sa.Connection) -> None:
+    """What a dump restored into another server looks like: transactions count anew there."""
+    conn.execute(changes.update().values(tx=changes.c.tx + 1_000_000))
+
+
+async def test_a_place_of_another_server_cannot_be_followed(stores: list[Store]) -> None:
+    await stores[0].write(insert_change, "before")
+    place = await stores[0].read(newest_place)
+    assert await stores[0].read(is_kept, place)
+    await stores[0].write(change_server)
+    [of_old] = await stores[0].read(lambda conn: list(conn.execute(sa.select(changes.c.tx))))
+    await stores[0].write(insert_change, "after")
+    assert [c.kind for c in await stores[0].read(changes_after, START, 10)] == ["after"]
+    # Nothing would come after it for a million transactions: who asks must look at all anew.
+    assert not await stores[0].read(is_kept, place._replace(tx=of_old.tx))
 
 
 def lock_both(conn: sa.Connection, items: Sequence[tuple[bytes, bytes]]) -> list[None]:
