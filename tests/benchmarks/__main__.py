@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.benchmarks import loop, resources, scaled
+from tests.benchmarks import loop, resources, scaled, workers
 
 BENCHMARKS = {
     "intake": loop.measure_intake,
     "loop": loop.measure_loop,
     "scaled": scaled.measure_scaled,
+    "workers": workers.measure_workers,
     "start": resources.measure_start,
     "idle": resources.measure_idle,
 }

@@ -41,7 +41,10 @@ async def pump(port: int, run: str, count: int, connections: int) -> tuple[float
     for raw in prepared:
         client.send(raw, answered)
     await done.wait()
-    return time.monotonic() - start, bad
+    took = time.monotonic() - start
+    client.close()
+    await asyncio.sleep(0)  # for their end
+    return took, bad
 
 
 async def arrive(port: int, run: str, count: int, rate: float) -> list[float]:
@@ -70,6 +73,7 @@ async def arrive(port: int, run: str, count: int, rate: float) -> list[float]:
             await asyncio.sleep(wait)
         client.send(raw, answered(due))
     await asyncio.wait_for(done.wait(), 60)
+    client.close()
     return sorted(took)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.benchmarks.wire import ACCOUNT, SECRET
@@ -23,11 +23,18 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(port: int, *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process that listens on `port`; stopped by SIGTERM at the end."""
+def running(
+    port: int, *arguments: str, log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process that listens on `port`; stopped by SIGTERM at the end. `env` is added to
+    the environment."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=output, stderr=output, cwd=ROOT
+            [sys.executable, *arguments],
+            stdout=output,
+            stderr=output,
+            cwd=ROOT,
+            env=os.environ | (env or {}),
         )
     try:
         end = time.monotonic() + 30

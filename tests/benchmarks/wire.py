@@ -112,13 +112,21 @@ class Client:
     def __init__(self, port: int, connections: int) -> None:
         self.port = port
         self.connections = connections
+        self._open: list[asyncio.Transport] = []
         self._idle: list[Connection] = []
         self._queue: deque[tuple[bytes, Callable[[int], None]]] = deque()
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
         for _ in range(self.connections):
-            await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.port)
+            transport, _ = await loop.create_connection(
+                lambda: Connection(self), "127.0.0.1", self.port
+            )
+            self._open.append(transport)
+
+    def close(self) -> None:
+        for transport in self._open:
+            transport.abort()
 
     def send(self, raw: bytes, done: Callable[[int], None]) -> None:
         """`done` is called with the status, 0 when the connection was lost."""
