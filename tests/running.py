@@ -159,8 +159,10 @@ def overrides(
     dialogs: dict[str, Any] | None = None,
     limits: dict[str, Any] | None = None,
     channels: dict[str, dict[str, Any]] | None = None,
+    database: str = "",
 ) -> dict[str, Any]:
-    """Settings of a hub with the channels wa, sms and site."""
+    """Settings of a hub with the channels wa, sms and site, on the folder's own database unless
+    `database` names another."""
     found: dict[str, dict[str, Any]] = {
         "wa": {
             "kind": "whatsapp",
@@ -184,7 +186,7 @@ def overrides(
         found[name] = {**found.get(name, {}), **values}
     return {
         "hub": {
-            "database": url_of(folder),
+            "database": database or url_of(folder),
             "media": str(folder / "media"),
             "spool": str(folder / "spool"),
             "public_url": public_url,
