@@ -56,6 +56,8 @@ def run_stage(stage: Stage) -> str:
     for command in stage.commands:
         click.echo(f"\n== {stage.name}: {' '.join(command)}")
         env = os.environ | dict(stage.env)
+        # Each process of pytest, and each that a test starts, would compile everything anew.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         if subprocess.run(command, cwd=stage.folder, env=env, check=False).returncode:
             return "FAILED"
     return "ok"

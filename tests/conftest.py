@@ -42,18 +42,31 @@ WHOLE_HUB = {
     "web/test_foreign_items.py",
     "web/test_hooks.py",
     "web/test_live.py",
+    "web/test_metrics.py",
     "web/test_poisoned_hooks.py",
+    "web/test_ready.py",
     "web/test_schema.py",
     "web/test_visitor.py",
     "web/test_visitor_identity.py",
     "web/test_visitor_order.py",
+    "web/test_watching.py",
 }
 HERE = Path(__file__).parent
+FAST = "not slow"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even read what the fast part leaves out: that takes longer than many of its tests."""
+    return True if config.option.markexpr == FAST and _is_whole_hub(collection_path) else None
+
+
+def _is_whole_hub(path: Path) -> bool:
+    return path.relative_to(HERE).as_posix() in WHOLE_HUB
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(HERE).as_posix() in WHOLE_HUB:
+        if _is_whole_hub(item.path):
             item.add_marker(pytest.mark.slow)
 
 

@@ -121,6 +121,7 @@ def test_the_channel_of_the_example_is_a_channel(house: House) -> None:
     assert "channels.birds: hook URL http://127.0.0.1:8080/hooks/birds" in said
 
 
+@pytest.mark.slow
 def test_the_operators_commands_do_what_is_printed(house: House) -> None:
     for command, printed in commands("docs/operating.md"):
         assert house.run(command) == printed

@@ -14,6 +14,7 @@ import pytest
 from tests.servers import Postgres, Redis
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow
 
 
 def test_each_database_is_a_copy_of_the_template_and_of_nothing_else(postgres: Postgres) -> None:
