@@ -43,7 +43,7 @@ def create_engine(url: str, most: float | None = 15) -> AsyncEngine:
     """An engine for a `postgresql://` URL, with limits on all waiting; `most`: seconds for one
     statement."""
     return create_async_engine(
-        sa.make_url(url).set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",
         pool_size=POOL,
         max_overflow=0,
         pool_timeout=10,
@@ -51,6 +51,8 @@ def create_engine(url: str, most: float | None = 15) -> AsyncEngine:
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={
+            # The driver reads it as PostgreSQL's own tools do: `?sslmode=require`, `?host=/run`.
+            "dsn": url,
             "timeout": 5,
             "command_timeout": most,
             "server_settings": {

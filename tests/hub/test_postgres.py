@@ -21,7 +21,7 @@ from hub.store.accept import Acceptance, accept
 from hub.store.accounts import enrol
 from hub.store.changes import START, changes_after, is_kept, newest_place
 from hub.store.claims import Claim, Leased, Work, claim
-from hub.store.postgres import create_engine
+from hub.store.postgres import create_engine, look
 from hub.store.schema import addresses, changes, channels, customers, messages
 from tests.hub.line import AT, Line
 from tests.servers import Postgres
@@ -223,6 +223,18 @@ async def test_who_waits_when_it_closes_is_committed(fresh_postgres: str) -> Non
     assert await asyncio.gather(*waiting) == list(range(100, 250))
     with pytest.raises(StoreUnavailable):
         await store.each(insert_or_fail, 1)
+
+
+async def test_a_url_may_say_what_postgresqls_own_tools_know(fresh_postgres: str) -> None:
+    name = sa.text("SELECT current_setting('application_name')")
+    for query in ("sslmode=prefer", "sslmode=disable&application_name=shop"):
+        found = await look(f"{fresh_postgres}?{query}", lambda conn: conn.execute(name).scalar())
+        assert found == "onethread"
+    required = f"{fresh_postgres}?sslmode=require"  # this server has no certificate
+    with pytest.raises(StoreUnavailable, match="SSL"):
+        await look(required, sa.Connection.get_isolation_level)
+    with pytest.raises(StoreUnavailable):
+        await migrate_database(required)
 
 
 async def test_check_says_what_is_wrong_with_the_server(
