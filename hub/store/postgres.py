@@ -25,6 +25,9 @@ PATIENCE = 0.02
 """Seconds: another lane opens when what waits has not been taken for so long. Fewer lanes make
 larger groups, which cost less a message; a lane that waits for a lock must not hold up the rest."""
 POOL = 8
+"""Connections. Reads have those that the lanes leave, so that no search of an agent holds up a
+webhook."""
+PLACE = 10.0  # seconds that is waited for a connection
 ATTEMPTS = 6
 LOST_RACES = frozenset({"40001", "40P01", "23505"})
 """SQLSTATEs after which a transaction is run again: serialization failure, deadlock, a key that
@@ -46,7 +49,7 @@ def create_engine(url: str, most: float | None = 15) -> AsyncEngine:
         "postgresql+asyncpg://",
         pool_size=POOL,
         max_overflow=0,
-        pool_timeout=10,
+        pool_timeout=PLACE,
         pool_recycle=1800,
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
@@ -72,6 +75,7 @@ class PostgresStore:
     def __init__(self, url: str) -> None:
         self._engine = create_engine(url)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._places = asyncio.Semaphore(POOL - LANES)
         self._waiting: dict[Batch[Any, Any], list[Waiting[Future]]] = {}
         self._urgent: set[Batch[Any, Any]] = set()
         self._lanes: set[asyncio.Task[None]] = set()
@@ -101,8 +105,13 @@ class PostgresStore:
         if self._stopping:
             raise StoreUnavailable("the store is closed")
         try:
-            async with self._reading.connect() as conn:
-                return await conn.run_sync(unit, *args, **kwargs)
+            async with asyncio.timeout(PLACE):
+                await self._places.acquire()
+            try:
+                async with self._reading.connect() as conn:
+                    return await conn.run_sync(unit, *args, **kwargs)
+            finally:
+                self._places.release()
         except Exception as error:
             raise explain(error) from error
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hub.errors import StoreUnavailable
 from hub.store import Store, migrate_database, open_store
 from hub.store.accounts import enrol
-from hub.store.postgres import create_engine
+from hub.store.postgres import POOL, create_engine
 from hub.store.schema import channels
 from tests.hub.line import AT
 
@@ -46,6 +46,21 @@ async def test_a_lock_that_is_never_let_go_is_no_fault_of_what_waits(
         await conn.rollback()
         await store.each(lock_channel, rows[0]["id"])
     await frozen.dispose()
+
+
+def sleep(conn: sa.Connection, seconds: float) -> None:
+    conn.execute(sa.select(sa.func.pg_sleep(seconds)))
+
+
+async def test_slow_reads_hold_up_no_write(store: Store) -> None:
+    reads = [asyncio.create_task(store.read(sleep, 1.0)) for _ in range(POOL + 4)]
+    await asyncio.sleep(0.1)
+    writes = [asyncio.create_task(store.write(sleep, 0.0)) for _ in range(20)]
+    done, _ = await asyncio.wait([*reads, *writes], return_when=asyncio.FIRST_COMPLETED)
+    assert done <= set(writes)
+    await asyncio.gather(*writes)
+    assert not any(read.done() for read in reads)
+    await asyncio.gather(*reads)
 
 
 def lose(conn: sa.Connection, code: str) -> None:
