@@ -165,9 +165,7 @@ class Spool:
         damaged = await self._run(lambda: self._files.advance(batch))
         for part in batch.parts:
             self._add(part.key, -part.taken)
-        if damaged:
-            self.counts.damaged += damaged
-            log.error("files of the spool are damaged and kept", count=damaged)
+        self._note_damaged(damaged)
         if aside:
             self.counts.aside += len(batch.hooks)
         else:
@@ -178,7 +176,8 @@ class Spool:
     async def adopt(self) -> int:
         """Take over what processes that have ended left behind; says how many hooks. What cannot
         be read is logged: new hooks can be stored all the same."""
-        found, problem = await self._run(self._files.adopt)
+        found, damaged, problem = await self._run(self._files.adopt)
+        self._note_damaged(damaged)
         if problem is not None:
             log.error("the spool cannot be read", errno=problem.errno)
         for key, count in found.items():
@@ -186,6 +185,11 @@ class Spool:
         if found:
             self.filled.set()
         return sum(found.values())
+
+    def _note_damaged(self, count: int) -> None:
+        if count:
+            self.counts.damaged += count
+            log.error("files of the spool are damaged and kept", count=count)
 
     def _add(self, key: str, count: int) -> None:
         self._waiting[key] = self._waiting.get(key, 0) + count

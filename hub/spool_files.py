@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hub.clock import Micros
 from hub.connector import Hook
-from hub.spool_records import pack, scan, unpack
+from hub.spool_records import is_damaged, pack, scan, unpack
 
 POSITION = struct.Struct(">QI")
 OWNER_ONLY = 0o600
@@ -52,6 +52,7 @@ class Segment:
                 found.size = behind
                 found.waiting += 1
                 found.damaged |= skipped
+            found.damaged |= is_damaged(file.fileno(), found.size, end)
         return found
 
     def append(self, records: Sequence[bytes]) -> None:
@@ -149,20 +150,27 @@ class Files:
         """Bytes on the disk."""
         return sum(one.size for row in self._segments.values() for one in row)
 
-    def adopt(self) -> tuple[dict[str, int], OSError | None]:
+    def adopt(self) -> tuple[dict[str, int], int, OSError | None]:
         """Take over what processes that have ended left behind: how many records of which
-        channel, and what went wrong."""
+        channel, in how many damaged segments none was left, and what went wrong."""
         found: dict[str, int] = {}
+        damaged = 0
         problem: OSError | None = None
         try:
             folders = _numbered(self._root)
         except OSError as error:
-            return found, error
+            return found, damaged, error
         for folder in folders:
             try:
                 if folder in self._locks or not self._lock(folder):
                     continue
-                loaded = [pair for pair in _load(folder) if not _is_spent(pair[1])]
+                loaded = []
+                for key, segment in _load(folder):
+                    if segment.waiting:
+                        loaded.append((key, segment))
+                    else:
+                        segment.remove()
+                        damaged += segment.damaged
             except OSError as error:
                 problem = error
                 self._unlock(folder)
@@ -176,7 +184,7 @@ class Files:
                 row = self._segments.setdefault(key, [])
                 row.append(segment)
                 row.sort(key=lambda one: one.path.name)
-        return found, problem
+        return found, damaged, problem
 
     def append(self, groups: Mapping[str, Sequence[bytes]]) -> dict[str, OSError]:
         """Write the records of each channel and sync; the channels whose records are not kept."""
@@ -364,13 +372,6 @@ def _numbered(root: Path) -> list[Path]:
 def _load(folder: Path) -> Iterator[tuple[str, Segment]]:
     for path in sorted(folder.glob("*/*.log")):
         yield path.parent.name, Segment.load(path)
-
-
-def _is_spent(segment: Segment) -> bool:
-    """Nothing of it is left to replay: it is removed."""
-    if not segment.waiting:
-        segment.remove()
-    return not segment.waiting
 
 
 def sync_folder(folder: Path) -> None:

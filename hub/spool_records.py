@@ -61,6 +61,16 @@ def scan(number: int, start: int, end: int) -> Iterator[tuple[bytes, int, bool]]
         skipped = False
 
 
+def is_damaged(number: int, start: int, end: int) -> bool:
+    """Is what lies there, and holds no whole record, more than what a kill or a power cut leaves
+    of a write that had not ended: less of it, or zeros where the rest should be?"""
+    head = os.pread(number, HEAD.size, start)
+    if end - start < HEAD.size or os.pread(number, 1, end - 1) == b"\0":
+        return False
+    mark, length, _ = HEAD.unpack(head)
+    return bool(mark != MARK or length <= end - start - HEAD.size)
+
+
 def _record_at(number: int, at: int, end: int) -> bytes | None:
     head = os.pread(number, HEAD.size, at)
     if len(head) < HEAD.size:

@@ -73,6 +73,21 @@ async def test_damage_in_the_middle_costs_that_record_alone(tmp_path: Path) -> N
     assert survey(path.parents[2])[WA].unusable == len(whole)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_file_is_kept_whose_last_record_is_damaged(tmp_path: Path, count: int) -> None:
+    """Also where no record of it is left that could be read."""
+    whole = (await filled(tmp_path / "whole", count)).read_bytes()
+    size = len(whole) // count
+    for place in (len(whole) - size, len(whole) - size // 2, len(whole) - 1):
+        path = tmp_path / f"{place}" / "1" / WA / "00000000000000000001.log"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        async with opened(path.parents[2]) as spool:
+            assert len(await drained(spool)) == count - 1
+            assert spool.counts.damaged == 1
+        assert survey(path.parents[2])[WA].unusable == len(whole)
+
+
 async def test_damage_while_it_waits_does_not_stop_the_rest(tmp_path: Path) -> None:
     async with opened(tmp_path) as spool:
         for n in range(5):
