@@ -92,16 +92,15 @@ def commit_group(
     """Take what waits, commit it together, and say what became of each item."""
     outcomes: list[Outcome[Ticket]] = []
     taken: list[Waiting[Ticket]] = []
+    left: list[list[Waiting[Ticket]]] = []
     try:
         with conn.begin():
             # What comes meanwhile makes the next group: taken now, a few at a time, it would
             # cost a set of statements for every few.
             started = time.monotonic()
-            batches = queue.take(GROUP)
-            for place, waiting in enumerate(batches):
-                if time.monotonic() - started > GROUP_SECONDS:
-                    queue.put_back(batches[place:])
-                    break
+            left = queue.take(GROUP)
+            while left and (not taken or time.monotonic() - started <= GROUP_SECONDS):
+                waiting = left.pop(0)
                 taken += waiting
                 outcomes += _run_batch(conn, waiting, explain)
     except Exception as error:
@@ -110,6 +109,8 @@ def commit_group(
         # When not even BEGIN went through, those who wait must hear it too.
         taken = taken or [waiting for batch in queue.take(GROUP) for waiting in batch]
         return [Outcome(waiting.ticket, lost, True) for waiting in taken]
+    finally:
+        queue.put_back(left)
     return outcomes
 
 

@@ -22,8 +22,6 @@ from hub.store.group import Alone
 from hub.store.sql import Batch, Item, P, Result, T, Unit
 from hub.store.writer import ThreadWriter, Writer
 
-GROUP = 64
-GROUP_SECONDS = 0.005
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # an acknowledged message survives a power cut; grouped, it costs little
