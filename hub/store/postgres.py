@@ -13,9 +13,9 @@ from typing import Any, cast
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from hub.errors import StoreUnavailable
+from hub.errors import SettingsError, StoreUnavailable
 from hub.store.group import GROUP, Alone, Waiting
 from hub.store.sql import Batch, Item, P, Result, T, Unit
 from hub.store.writer import Future, resolve
@@ -37,6 +37,11 @@ CANNOT_WORK = ("08", "25006", "25P03", "40001", "40P01", "53", "55P03", "57", "5
 """Beginnings of SQLSTATEs by which the server says that it cannot do this now, whatever it is: also
 a race that is lost each time, and a lock that somebody does not let go (a process that is frozen
 within a transaction). What waited is no worse for it and comes again."""
+
+NEVER_CURED = ("28", "3D")
+"""Beginnings of SQLSTATEs of a wrong role or password and of a database that is not there."""
+
+LOCK_NOT_AVAILABLE = "55P03"
 
 MIGRATION_LOCK = 6_860_021_742_100
 """The advisory lock that one migrating process holds; any number that nobody else uses."""
@@ -79,6 +84,7 @@ class PostgresStore:
         self._waiting: dict[Batch[Any, Any], list[Waiting[Future]]] = {}
         self._urgent: set[Batch[Any, Any]] = set()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._taken_at = 0.0
         self._taken_by: asyncio.Task[None] | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -121,8 +127,8 @@ class PostgresStore:
     async def close(self) -> None:
         """Commit what waits, then stop."""
         self._stopping = True
-        while self._lanes:
-            await asyncio.wait(self._lanes)
+        while lanes := self._lanes | self._leaving:
+            await asyncio.wait(lanes)
         await self._engine.dispose()
 
     def _open_lane(self) -> None:
@@ -142,12 +148,17 @@ class PostgresStore:
     async def _work(self) -> None:
         own = asyncio.current_task()
         assert own is not None
+        seat = _Seat(self._engine)
         while waiting := self._take():
             self._taken_at, self._taken_by = asyncio.get_running_loop().time(), own
-            await self._commit(waiting)
+            await self._commit(waiting, seat)
             if self._taken_by is not own and not self._has_waited():
                 break  # another lane keeps up with what comes
+        # Before anything else can run: what comes from here on opens a lane.
         self._lanes.discard(own)
+        self._leaving.add(own)
+        own.add_done_callback(self._leaving.discard)
+        await seat.leave()
 
     def _has_waited(self) -> bool:
         return asyncio.get_running_loop().time() >= self._taken_at + PATIENCE
@@ -164,16 +175,16 @@ class PostgresStore:
             self._urgent.discard(batch)
         return taken[:GROUP]
 
-    async def _commit(self, waiting: list[Waiting[Future]]) -> None:
+    async def _commit(self, waiting: list[Waiting[Future]], seat: "_Seat") -> None:
         """Commit a group; where it fails for more than a lost race, each item alone, so that one
         item's error harms no other."""
         try:
-            results = await self._run(waiting)
+            results = await self._run(waiting, seat)
         except Exception as error:
             explained = explain(error)
             if len(waiting) > 1 and not isinstance(explained, StoreUnavailable):
                 for one in waiting:
-                    await self._commit([one])
+                    await self._commit([one], seat)
                 return
             for one in waiting:
                 resolve(one.ticket, explained, True)
@@ -181,17 +192,47 @@ class PostgresStore:
         for one, result in zip(waiting, results, strict=True):
             resolve(one.ticket, result, isinstance(result, Exception))
 
-    async def _run(self, waiting: list[Waiting[Future]]) -> Sequence[Any]:
+    async def _run(self, waiting: list[Waiting[Future]], seat: "_Seat") -> Sequence[Any]:
         items = [one.item for one in waiting]
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._engine.begin() as conn:
-                    return await conn.run_sync(waiting[0].batch, items)
+                return await seat.run(waiting[0].batch, items)
             except Exception as error:
                 if sqlstate(error) not in LOST_RACES or attempt == ATTEMPTS:
                     raise
             await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
         raise AssertionError("unreachable")
+
+
+class _Seat:
+    """The connection of a lane, kept while there is work: to take one from the pool for each group
+    costs as much as three statements."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._conn: AsyncConnection | None = None
+
+    async def run(self, batch: Batch[Item, Result], items: Sequence[Item]) -> Sequence[Result]:
+        """Run the batch in a transaction."""
+        if self._conn is None:
+            self._conn = await self._engine.connect()
+        try:
+            return await self._conn.run_sync(_transact, batch, items)
+        except BaseException:
+            await self.leave()
+            raise
+
+    async def leave(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            await conn.close()
+
+
+def _transact(
+    conn: sa.Connection, batch: Batch[Item, Result], items: Sequence[Item]
+) -> Sequence[Result]:
+    with conn.begin():
+        return batch(conn, items)
 
 
 def sqlstate(error: BaseException) -> str:
@@ -215,6 +256,12 @@ def explain(error: Exception) -> Exception:
     return unavailable
 
 
+def _said(error: Exception) -> str:
+    """The first line of what the server or the network says; it names no password."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause.__cause__ or cause) or type(cause).__name__).partition("\n")[0]
+
+
 async def look(url: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run one unit that only reads, on a connection of its own. Raises StoreUnavailable with what
     the server or the network says."""
@@ -223,28 +270,30 @@ async def look(url: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) ->
         async with engine.connect() as conn:
             return await conn.run_sync(unit, *args, **kwargs)
     except Exception as error:
-        cause = getattr(error, "orig", None) or error
-        said = str(cause.__cause__ or cause) or type(cause).__name__
-        raise StoreUnavailable(said.partition("\n")[0]) from error
+        raise StoreUnavailable(_said(error)) from error
     finally:
         await engine.dispose()
 
 
 async def migrate_postgres(url: str) -> bool:
-    """Migrate while no other process does, however long either takes. True when anything was done.
-    Raises SchemaTooNew and StoreUnavailable."""
+    """Migrate while no other process does. True when anything was done. Raises SchemaTooNew;
+    SettingsError for a login that the server refuses and a database that it does not have;
+    StoreUnavailable, with what the server or the network says, where waiting may help."""
     from hub.store.migrate import migrate
 
-    engine = create_engine(url, most=None)
+    engine = create_engine(url)
     try:
         async with engine.begin() as conn:
-            usual = (await conn.execute(sa.text("SHOW lock_timeout"))).scalar_one()
-            await conn.execute(sa.text("SET LOCAL lock_timeout = 0"))
             await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            # A table's lock is waited for as usual: all others queue up behind who waits for one.
-            await conn.execute(sa.text(f"SET LOCAL lock_timeout = '{usual}'"))
             return await conn.run_sync(migrate)
-    except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
-        raise explain(error) from error
+    except Exception as error:
+        state = sqlstate(error)
+        if state.startswith(NEVER_CURED):
+            raise SettingsError(f"hub.database: {_said(error)}") from error
+        if state == LOCK_NOT_AVAILABLE:
+            raise StoreUnavailable("hub.database: another process is migrating it") from error
+        if isinstance(explain(error), StoreUnavailable):
+            raise StoreUnavailable(f"hub.database: {_said(error)}") from error
+        raise
     finally:
         await engine.dispose()
