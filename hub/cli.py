@@ -30,9 +30,9 @@ from hub.errors import HubError
 
 if TYPE_CHECKING:
     from hub.settings import Settings
-    from hub.store.tokens import Role
+    from hub.store.tokens import TokenRole
 
-ROLES = ("admin", "supervisor", "agent")
+ROLES = ("admin", "supervisor", "agent", "metrics")
 LANGUAGES = ("en", "bn")
 EXAMPLE = Path(__file__).with_name("example.toml")
 
@@ -164,7 +164,7 @@ def token() -> None:
 @click.option("--role", required=True, type=click.Choice(ROLES), help="What it may do.")
 @config_option
 @debug_option
-def create_token(name: str, role: "Role", config: Path | None) -> None:
+def create_token(name: str, role: "TokenRole", config: Path | None) -> None:
     """Create a token and print it, this once."""
     if not name.strip():
         raise click.BadParameter("is empty", param_hint="'--name'")

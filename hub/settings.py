@@ -83,7 +83,7 @@ class Section(BaseModel):
 
 class HubSettings(Section):
     """`allow_private_media` lets attachments be fetched from private and loopback addresses.
-    `metrics`: `/metrics` for API tokens of role admin, or for whoever can reach it."""
+    `metrics`: `/metrics` for tokens of role metrics or admin, or for whoever can reach it."""
 
     name: str = "Onethread"
     database: Annotated[str, AfterValidator(_check_database)] = Field(

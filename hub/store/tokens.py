@@ -13,6 +13,8 @@ from hub.store.schema import tokens
 
 Role = Literal["admin", "supervisor", "agent"]
 ROLES: tuple[Role, ...] = ("agent", "supervisor", "admin")
+TokenRole = Role | Literal["metrics"]
+"""A token for the metrics is nobody's: it opens their page and nothing else."""
 PREFIX = "ot_"
 
 _COLUMNS = (tokens.c.id, tokens.c.name, tokens.c.role, tokens.c.created_at, tokens.c.revoked_at)
@@ -24,7 +26,7 @@ class Token:
 
     id: bytes
     name: str
-    role: Role
+    role: TokenRole
     created_at: Micros
     revoked_at: Micros | None
 
@@ -40,7 +42,7 @@ def hash_secret(secret: str) -> bytes:
 
 
 def create_token(
-    conn: sa.Connection, name: str, role: Role, secret_hash: bytes, now: Micros
+    conn: sa.Connection, name: str, role: TokenRole, secret_hash: bytes, now: Micros
 ) -> Token:
     token = Token(new_id(), name, role, now, None)
     conn.execute(
@@ -76,9 +78,11 @@ def find_token(conn: sa.Connection, secret_hash: bytes) -> Token | None:
 
 
 def valid_tokens(conn: sa.Connection, ids: Sequence[bytes]) -> dict[bytes, Token]:
-    """Those of the tokens that exist and are not revoked."""
+    """Those of the tokens that are somebody's and not revoked."""
     rows = conn.execute(
-        sa.select(*_COLUMNS).where(tokens.c.id.in_(ids), tokens.c.revoked_at.is_(None))
+        sa.select(*_COLUMNS).where(
+            tokens.c.id.in_(ids), tokens.c.revoked_at.is_(None), tokens.c.role.in_(ROLES)
+        )
     )
     return {row.id: Token(*row) for row in rows}
 

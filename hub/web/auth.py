@@ -34,23 +34,38 @@ NOBODY = Caller(b"", "", "agent", False)
 
 async def find_caller(request: web.Request) -> Caller | None:
     """Whose token the request carries; None without a valid one. Bearer wins over the cookie."""
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return await _caller(request, secret.strip(), cookie=False)
+    if (secret := _bearer(request)) is not None:
+        return await find_secret(request.app[STATE], secret)
     if cookie := request.cookies.get(COOKIE):
-        return await _caller(request, cookie, cookie=True)
+        return await find_secret(request.app[STATE], cookie, cookie=True)
     return None
 
 
-async def _caller(request: web.Request, secret: str, *, cookie: bool) -> Caller | None:
-    token = await find_secret(request.app[STATE], secret)
-    return Caller(token.id, token.name, token.role, cookie) if token else None
+def _bearer(request: web.Request) -> str | None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
-async def find_secret(state: State, secret: str) -> Token | None:
+async def find_secret(state: State, secret: str, *, cookie: bool = False) -> Caller | None:
+    """Whose token this is; None for one that is not valid or is nobody's."""
+    token = await _find_token(state, secret)
+    if token is None or token.role == "metrics":
+        return None
+    return Caller(token.id, token.name, token.role, cookie)
+
+
+async def _find_token(state: State, secret: str) -> Token | None:
     if not secret.startswith(PREFIX) or len(secret) > 100:
         return None
     return await state.store.read(find_token, hash_secret(secret))
+
+
+async def require_watcher(request: web.Request) -> None:
+    """Raises Problem 401 or 403 but for an admin and for a token that is for the metrics."""
+    secret = _bearer(request)
+    token = await _find_token(request.app[STATE], secret) if secret is not None else None
+    if token is None or token.role != "metrics":
+        await require_caller(request, "admin")
 
 
 async def require_caller(request: web.Request, role: Role = "agent") -> Caller:

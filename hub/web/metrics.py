@@ -12,7 +12,7 @@ from hub.clock import SECOND
 from hub.metrics import DEAD, QUEUES
 from hub.store.health import Backlog, read_backlog
 from hub.store.tokens import hash_secret
-from hub.web.auth import require_caller
+from hub.web.auth import require_watcher
 from hub.web.health import HEALTH, PATIENCE, Probe
 from hub.web.live import SOCKETS as AGENTS
 from hub.web.problem import Problem
@@ -43,7 +43,7 @@ class Gauges:
         key = hash_secret(request.headers.get("Authorization", ""))
         try:
             async with asyncio.timeout(PATIENCE):
-                await require_caller(request, "admin")
+                await require_watcher(request)
         except Problem:
             self._admitted.discard(key)
             raise

@@ -239,7 +239,7 @@ def test_the_comments_of_the_example_are_settings_too(tmp_path: Path) -> None:
 
 
 def test_the_roles_are_the_stores() -> None:
-    assert set(cli.ROLES) == set(tokens.ROLES)
+    assert set(cli.ROLES) == {*tokens.ROLES, "metrics"}
 
 
 def test_the_languages_are_the_catalogues() -> None:

@@ -17,7 +17,7 @@ from hub.clock import parse_id
 from hub.desk.answers import Author
 from hub.message import Message
 from hub.settings import load_settings
-from hub.store.tokens import Role, create_token, hash_secret, new_secret
+from hub.store.tokens import TokenRole, create_token, hash_secret, new_secret
 from tests.databases import url_of
 
 SHOP = "https://shop.example"
@@ -33,7 +33,7 @@ class Site:
     token: str
     app: web.Application
 
-    async def add_token(self, role: Role = "agent", name: str = "Tania") -> tuple[bytes, str]:
+    async def add_token(self, role: TokenRole = "agent", name: str = "Tania") -> tuple[bytes, str]:
         """A new token: its id and its secret."""
         secret = new_secret()
         store, now = self.hub.store, self.hub.clock.now()

@@ -9,6 +9,7 @@ import pytest
 
 from hub.clock import DAY
 from hub.store import tokens
+from hub.web.auth import COOKIE
 from tests.faults.scene import FLOWS, RECONCILE, playing
 from tests.flows import bench
 from tests.posting import post_sms, post_wa, sms_form, status_item, text_item, wa_body
@@ -266,6 +267,31 @@ async def test_the_page_is_for_admins(house: House) -> None:
     await house.hub.store.write(tokens.create_token, "agent", "agent", hashed, now)
     assert (await ask(house, secret))[0] == 403
     assert (await ask(house, house.token))[0] == 200
+
+
+async def test_a_token_for_the_metrics_opens_the_page_and_nothing_else(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        id, secret = await site.add_token("metrics", "prometheus")
+        assert (await ask(site, secret))[0] == 200
+        bearer, cookie = {"Authorization": f"Bearer {secret}"}, {"Cookie": f"{COOKIE}={secret}"}
+        for path in ("conversations", "session", "dead", "channels", "live"):
+            for headers in (bearer, cookie):
+                async with site.http.get(f"{site.url}/api/v1/{path}", headers=headers) as answer:
+                    assert answer.status == 401, path
+        async with site.http.get(f"{site.url}/metrics", headers=cookie) as answer:
+            assert answer.status == 401, "no browser needs it"
+        own = {"Origin": site.url}
+        async with site.http.post(
+            f"{site.url}/api/v1/session", json={"token": secret}, headers=own
+        ) as answer:
+            assert answer.status == 401
+        async with site.http.post(
+            f"{site.url}/login", data={"token": secret}, headers=own
+        ) as answer:
+            assert answer.status == 401
+        assert await site.hub.store.read(tokens.valid_tokens, [id]) == {}, "it is no agent"
+        await site.hub.store.write(tokens.revoke_tokens, "prometheus", site.hub.clock.now())
+        assert (await ask(site, secret))[0] == 401
 
 
 async def test_the_page_can_be_opened(tmp_path: Path) -> None:

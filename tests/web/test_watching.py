@@ -57,13 +57,6 @@ def test_the_operators_table_is_the_page(shown: Shown) -> None:
     assert told == whole
 
 
-def test_the_operators_page_shows_the_file_for_prometheus() -> None:
-    file = (ROOT / "docker/prometheus/prometheus.yaml").read_text("utf-8")
-    assert f"```yaml\n{file}```\n" in (ROOT / "docs/operating.md").read_text("utf-8")
-    told = yaml.safe_load(file)
-    assert (ALERTS.parent / told["rule_files"][0]).is_file()
-
-
 def rules() -> list[dict[str, Any]]:
     groups = yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
