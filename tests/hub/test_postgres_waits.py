@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hub.errors import StoreUnavailable
 from hub.store import Store, migrate_database, open_store
 from hub.store.accounts import enrol
+from hub.store.health import try_write
 from hub.store.postgres import POOL, create_engine
 from hub.store.schema import channels
 from tests.hub.line import AT
@@ -45,6 +46,16 @@ async def test_a_lock_that_is_never_let_go_is_no_fault_of_what_waits(
         assert [type(one) for one in told] == [StoreUnavailable] * 3
         await conn.rollback()
         await store.each(lock_channel, rows[0]["id"])
+    await frozen.dispose()
+
+
+async def test_a_process_frozen_within_its_trial_write_holds_up_no_others(
+    store: Store, fresh_postgres: str
+) -> None:
+    frozen = create_engine(fresh_postgres)
+    async with frozen.connect() as conn:
+        await conn.run_sync(try_write, AT)
+        await asyncio.wait_for(store.write(try_write, AT), 5)
     await frozen.dispose()
 
 
