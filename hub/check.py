@@ -18,7 +18,7 @@ from hub.settings import Settings, require_secret_key
 from hub.spool_files import survey
 from hub.store import sqlite_path
 from hub.store.dead import unknown_accounts, unknown_accounts_of
-from hub.store.migrate import HEAD, revision, revision_of
+from hub.store.migrate import HEAD, REVISIONS, revision, revision_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ async def _check_database(settings: Settings) -> Finding:
         current = await look(settings.hub.database, revision)
     except StoreUnavailable as error:
         return Finding(False, "hub.database", f"PostgreSQL: {error}")
-    state = "is up to date" if current == HEAD else "will be migrated by the next start"
-    return Finding(True, "hub.database", f"PostgreSQL answers; the database {state}")
+    ok, state = _state_of(current)
+    return Finding(ok, "hub.database", f"PostgreSQL answers; the database {state}")
 
 
 def _check_file(path: Path) -> Finding:
@@ -93,9 +93,17 @@ def _check_file(path: Path) -> Finding:
         current = revision_of(path)
     except HubError as error:
         return Finding(False, "hub.database", str(error).removeprefix("hub.database: "))
-    if current != HEAD:
-        return Finding(True, "hub.database", f"{path} will be migrated by the next start")
-    return Finding(True, "hub.database", f"{path} is up to date")
+    ok, state = _state_of(current)
+    return Finding(ok, "hub.database", f"{path} {state}")
+
+
+def _state_of(current: str | None) -> tuple[bool, str]:
+    """Can this release work with a database of that revision, and what will be done?"""
+    if current == HEAD:
+        return True, "is up to date"
+    if current is None or current in REVISIONS:
+        return True, "will be migrated by the next start"
+    return False, f"is of a newer release (revision {current}): install that, or restore a backup"
 
 
 def _nearest(folder: Path) -> Path:

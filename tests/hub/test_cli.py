@@ -313,6 +313,17 @@ def test_a_database_of_a_newer_release_is_refused(tmp_path: Path, here: Here) ->
     assert done.stderr.count("\n") == 1
 
 
+def test_check_knows_a_database_of_a_newer_release(tmp_path: Path, here: Here) -> None:
+    assert here("init").returncode == 0
+    assert here("migrate").returncode == 0
+    with sqlite3.connect(tmp_path / "onethread.db") as conn:
+        conn.execute("UPDATE alembic_version SET version_num = '9999'")
+    conn.close()
+    told = here("check")
+    assert told.returncode == 1
+    assert "is of a newer release (revision 9999)" in told.stdout
+
+
 def test_check_says_what_is_well_and_what_to_mend(tmp_path: Path, here: Here) -> None:
     here("init")
     well = here("check")
