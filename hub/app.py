@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import gc
 import importlib
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from hub.log import register_secrets
 from hub.media import MediaFetcher, MediaFolder
 from hub.metrics import Metrics
 from hub.outbox import Outbox
+from hub.process import await_database, spare_collector, watch_stop
 from hub.rate import LocalRates, Rates
 from hub.redis_bus import RedisBus, open_redis_bus
 from hub.redis_rate import SharedRates
@@ -319,6 +318,8 @@ async def serve(
     """Serve until SIGTERM or SIGINT; then finish what is in hand and return. Raises
     StoreUnavailable when the database cannot be written any more: whoever runs it starts again."""
     stopped = watch_stop()
+    if not await await_database(settings.hub.database, stopped):
+        return
     async with (
         open_hub(settings, ground=ground) as hub,
         serving(hub, host, port, worker=worker) as url,
@@ -334,30 +335,6 @@ async def serve(
             raise StoreUnavailable("hub.database: the process that writes it has ended")
 
 
-def spare_collector() -> None:
-    """What a start leaves in memory stays for good: the collector need not walk it, nor look
-    as often as for a script of a few objects."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
-def watch_stop() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets; a second one ends the process at once. Called before
-    the start, so that a stop during it is an orderly one too."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        stopped.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    return stopped
-
-
 async def run_worker(settings: Settings, host: str = "", port: int | None = None) -> None:
     """Work without serving the web, until SIGTERM or SIGINT. On SQLite refused: several processes
     share one PostgreSQL. With a `port` its health and numbers can be asked for there."""
@@ -366,6 +343,8 @@ async def run_worker(settings: Settings, host: str = "", port: int | None = None
     from hub.web.watch import watching
 
     stopped = watch_stop()
+    if not await await_database(settings.hub.database, stopped):
+        return
     async with contextlib.AsyncExitStack() as stack:
         hub = await stack.enter_async_context(open_hub(settings))
         if port is not None:

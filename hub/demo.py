@@ -24,8 +24,9 @@ import aiohttp
 import click
 from aiohttp import web
 
-from hub.app import Hub, open_hub, serving, spare_collector, watch_stop
+from hub.app import Hub, open_hub, serving
 from hub.log import register_secrets
+from hub.process import spare_collector, watch_stop
 from hub.settings import Settings, load_settings, secret_values
 from hub.store import tokens
 from hub.web.demo import Demo, add_demo

@@ -41,8 +41,8 @@ def open_store(url: str, writer: "Child | None" = None) -> Store:
 
 
 async def migrate_database(url: str) -> bool:
-    """Bring the database at `url` up to date. True when anything was done. Raises SchemaTooNew
-    and StoreUnavailable."""
+    """Bring the database at `url` up to date. True when anything was done. Raises SchemaTooNew,
+    StoreUnavailable, and SettingsError where the server refuses us for good."""
     if is_postgres(url):
         from hub.store.postgres import migrate_postgres
 

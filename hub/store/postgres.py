@@ -41,8 +41,6 @@ within a transaction). What waited is no worse for it and comes again."""
 NEVER_CURED = ("28", "3D")
 """Beginnings of SQLSTATEs of a wrong role or password and of a database that is not there."""
 
-LOCK_NOT_AVAILABLE = "55P03"
-
 MIGRATION_LOCK = 6_860_021_742_100
 """The advisory lock that one migrating process holds; any number that nobody else uses."""
 
@@ -276,22 +274,24 @@ async def look(url: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 
 async def migrate_postgres(url: str) -> bool:
-    """Migrate while no other process does. True when anything was done. Raises SchemaTooNew;
-    SettingsError for a login that the server refuses and a database that it does not have;
-    StoreUnavailable, with what the server or the network says, where waiting may help."""
+    """Migrate while no other process does, however long either takes. True when anything was done.
+    Raises SchemaTooNew; SettingsError for a login that the server refuses and a database that it
+    does not have; StoreUnavailable, with what the server or the network says, where waiting may
+    help."""
     from hub.store.migrate import migrate
 
-    engine = create_engine(url)
+    engine = create_engine(url, most=None)
     try:
         async with engine.begin() as conn:
+            usual = (await conn.execute(sa.text("SHOW lock_timeout"))).scalar_one()
+            await conn.execute(sa.text("SET LOCAL lock_timeout = 0"))
             await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            # A table's lock is waited for as usual: all others queue up behind who waits for one.
+            await conn.execute(sa.text(f"SET LOCAL lock_timeout = '{usual}'"))
             return await conn.run_sync(migrate)
     except Exception as error:
-        state = sqlstate(error)
-        if state.startswith(NEVER_CURED):
+        if sqlstate(error).startswith(NEVER_CURED):
             raise SettingsError(f"hub.database: {_said(error)}") from error
-        if state == LOCK_NOT_AVAILABLE:
-            raise StoreUnavailable("hub.database: another process is migrating it") from error
         if isinstance(explain(error), StoreUnavailable):
             raise StoreUnavailable(f"hub.database: {_said(error)}") from error
         raise

@@ -6,7 +6,8 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from hub.app import Ground, open_hub, prepare, spare_collector, watch_stop
+from hub.app import Ground, open_hub, prepare
+from hub.process import spare_collector, watch_stop
 from hub.settings import Settings, load_settings
 from hub.web import create_app
 
