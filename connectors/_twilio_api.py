@@ -19,12 +19,16 @@ from twilio.http.response import Response  # type: ignore[import-untyped]  # shi
 from twilio.rest import Client  # type: ignore[import-untyped]  # ships no types
 
 from connectors._twilio_codes import send_failure
+from connectors._twilio_form import sent_at
 from hub.connector import Http, HttpReply
 from hub.errors import OutcomeUnknown, SendFailed
 
 API = "https://api.twilio.com"
 PAGE = 50
 """How many of a recipient's messages are looked through for one whose outcome is unknown."""
+
+LIST_PAGE, LIST_PAGES = 1000, 20
+"""How much of one list of inbound messages is read. 1000 is Twilio's largest page."""
 
 UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, TwilioException)
 """What the SDK raises on a success whose body is not what it expects."""
@@ -100,6 +104,36 @@ class Api:
             raise OutcomeUnknown("Twilio's list of messages cannot be read") from None
         recent = [message for message in found if created_at(message) >= since]
         return sorted(recent, key=created_at, reverse=True)
+
+    async def inbound(self, to: str, since: datetime, until: datetime) -> tuple[list[Any], bool]:
+        """The messages received from `since` on and before `until`, oldest first, by a number
+        if it is given; and whether these are all.
+
+        Twilio gives them newest first and times to the second.
+        """
+        filters: dict[str, Any] = {"to": to} if to else {}
+        filters |= {"date_sent_after": since, "date_sent_before": until, "page_size": LIST_PAGE}
+        found: list[Any] = []
+        try:
+            page = await self.messages.page_async(**filters)
+            for _ in range(LIST_PAGES):
+                found += [one for one in page if str(one.direction) == "inbound"]
+                page = await page.next_page_async()
+                if page is None:
+                    break
+        except UNREADABLE:
+            raise OutcomeUnknown("Twilio's list of messages cannot be read") from None
+        found.reverse()
+        wanted = [one for one in found if since <= sent_at(one) < until]
+        return sorted(wanted, key=sent_at), page is None
+
+    async def attachments(self, message: Any) -> list[tuple[str, str]]:
+        """Path and MIME type of each attachment of a message."""
+        try:
+            found = await message.media.list_async(limit=PAGE)
+            return [(str(one.uri).removesuffix(".json"), str(one.content_type)) for one in found]
+        except UNREADABLE:
+            raise OutcomeUnknown("Twilio's list of media cannot be read") from None
 
     async def account(self) -> str:
         """The account's name, sid and, if it is not active, status."""

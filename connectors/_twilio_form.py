@@ -7,6 +7,8 @@ adds fields at any time and WhatsApp sends more than SMS does; each may be missi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from connectors._twilio_codes import receipt_error
 from hub.clock import Micros
@@ -77,6 +79,31 @@ def read_form(form: Form, line: Line, correlation_id: str, at: Micros) -> list[P
     if not customer_id(form.get("From", ""), account):
         return [Unreadable(account, "From is missing", dict(form))]
     return read_message(form, sid, account, line, at)
+
+
+def listed_form(found: Any, media: list[tuple[str, str]]) -> dict[str, str]:
+    """A message of Twilio's list as the form that its webhook had, as far as it is known; `media`
+    are the URLs and MIME types of its attachments."""
+    form = {
+        "MessageSid": str(found.sid),
+        "AccountSid": str(found.account_sid or ""),
+        "MessagingServiceSid": str(found.messaging_service_sid or ""),
+        "From": str(found.from_ or ""),
+        "To": str(found.to or ""),
+        "Body": str(found.body or "").replace("\0", ""),
+        "NumMedia": str(len(media)),
+        "SmsStatus": "received",
+    }
+    for index, (url, mime) in enumerate(media):
+        form[f"MediaUrl{index}"] = url
+        form[f"MediaContentType{index}"] = mime
+    return form
+
+
+def sent_at(found: Any) -> datetime:
+    """When a listed message was sent, to the second."""
+    at = found.date_sent or found.date_created
+    return at if isinstance(at, datetime) else datetime.min.replace(tzinfo=UTC)
 
 
 def account_of(form: Form, line: Line, field: str) -> str:

@@ -17,7 +17,7 @@ import aiohttp
 from multidict import MultiDict
 from pydantic import AfterValidator, Field, model_validator
 
-from connectors._twilio_form import WHATSAPP, Line, read_form
+from connectors._twilio_form import WHATSAPP, Line, listed_form, read_form, sent_at
 from hub.clock import SECOND, Micros
 from hub.connector import (
     ChannelRef,
@@ -26,7 +26,9 @@ from hub.connector import (
     Hook,
     HookAnswer,
     Http,
+    Known,
     Limits,
+    Missed,
 )
 from hub.errors import HookRejected, HookUnreadable, MediaFailed, Refused
 from hub.message import Media, Message, Outbound, Place, Sent, clean_text
@@ -89,13 +91,15 @@ def _check_sender(sender: str) -> str:
 class Twilio(Connector):
     class Settings(ChannelSettings):
         """Exactly one of `sender` and `messaging_service_sid`. `shared_keys` maps the id of each
-        SharedKey that signs webhooks by HMAC-SHA256 to its secret."""
+        SharedKey that signs webhooks by HMAC-SHA256 to its secret. `catch_up` is how many hours
+        to look back at most for messages whose webhook was lost, 0 for never."""
 
         account_sid: str = Field(pattern="^AC[0-9A-Za-z]+$")
         auth_token: str = Field(min_length=1, repr=False)
         sender: Annotated[str, AfterValidator(_check_sender)] = ""
         messaging_service_sid: str = Field(default="", pattern="^(MG[0-9A-Za-z]+)?$")
         shared_keys: dict[str, str] = Field(default_factory=dict, repr=False)
+        catch_up: float = Field(default=24, ge=0, le=168)
         api_base: Annotated[str, AfterValidator(lambda url: url.rstrip("/") or API)] = API
 
         @model_validator(mode="after")
@@ -230,6 +234,35 @@ class Twilio(Connector):
             and body == text_of(message).strip()
             and str(found.num_media or 0) == str(len(message.media))
         )
+
+    @property
+    def look_back(self) -> float:
+        return float(self.settings.catch_up * 3600)
+
+    async def list_missed(self, since: Micros, until: Micros, known: Known) -> Missed:
+        """By the list of messages, which Twilio keeps for those it could not deliver too. What
+        only a webhook tells, such as a WhatsApp profile or a tapped button's id, is not there."""
+        api = await self._open_api()
+        start, end = (datetime.fromtimestamp(at // SECOND, UTC) for at in (since, until))
+        listed, is_whole = await api.inbound(self.settings.sender, start, end)
+        ours = [one for one in listed if one.sid and self._is_ours(one)]
+        here = await known([one.sid for one in ours])
+        found: list[Parsed] = []
+        for one in ours:
+            if one.sid not in here:
+                form = listed_form(one, await self._attachments(api, one))
+                found += read_form(form, self.line, "", round(sent_at(one).timestamp()) * SECOND)
+        return Missed(found, is_whole)
+
+    def _is_ours(self, found: Any) -> bool:
+        service = self.settings.messaging_service_sid
+        return not service or found.messaging_service_sid == service
+
+    async def _attachments(self, api: "Api", found: Any) -> list[tuple[str, str]]:
+        if str(found.num_media or "0") == "0":
+            return []
+        base = self.settings.api_base
+        return [(base + path, mime) for path, mime in await api.attachments(found)]
 
     async def media_request(self, media: Media) -> tuple[str, dict[str, str]]:
         """Attachments lie behind the account's credentials, which go to Twilio's hosts alone."""

@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 
 from hub.bus import Bus
+from hub.catch_up import CatchingUp
 from hub.channels import Channel, Channels
 from hub.chat import Dialog, collect
 from hub.clock import SECOND, Clock
@@ -239,7 +240,14 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         answerer = Answerer(store, clock, channels, dialogs, settings)
         fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
         retrying = Retrying(store, bus, clock, channels, intake, limits.poll)
-        worker = Worker(store, bus, clock, answerer, outbox, fetching, retrying, limits, metrics)
+        outbox.receipts_wait = hooks_wait = lambda: spool.waiting() > 0
+        alone = settings.hub.on_sqlite
+        catching = CatchingUp(
+            store, clock, channels, intake, metrics, alone=alone, hooks_wait=hooks_wait
+        )
+        worker = Worker(
+            store, bus, clock, answerer, outbox, fetching, retrying, catching, limits, metrics
+        )
         state = State(
             settings=settings,
             store=store,
@@ -252,7 +260,6 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             metrics=metrics,
             beat=worker.beat,
         )
-        outbox.receipts_wait = lambda: spool.waiting() > 0
         async with draining(spool, intake, channels):
             yield Hub(
                 settings,

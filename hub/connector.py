@@ -6,7 +6,7 @@ shows how to add one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -227,6 +227,31 @@ class Reconciles(Protocol):
     async def look_up(self, out: Outbound, since: Micros) -> Sent | None:
         """Was this message, whose outcome is unknown, accepted after `since`? Raises a
         SendFailed when the provider cannot say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What a provider lists, oldest first. Not `is_whole`: there was more than could be read."""
+
+    found: list[Parsed]
+    is_whole: bool = True
+
+
+Known = Callable[[list[str]], Awaitable[set[str]]]
+"""Which of these dedupe keys the hub has already."""
+
+
+@runtime_checkable
+class CatchesUp(Protocol):
+    @property
+    def look_back(self) -> float:
+        """Seconds to look back at most for messages whose hook was lost; 0 for never."""
+        ...
+
+    async def list_missed(self, since: Micros, until: Micros, known: Known) -> Missed:
+        """What customers sent at or after `since` and before `until`, without what is `known`, as
+        `parse` would give it and with the same dedupe keys. Raises a SendFailed."""
         ...
 
 

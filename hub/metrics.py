@@ -77,6 +77,11 @@ class Metrics:
             "Messages delivered again that were stored already.",
             "channel",
         )
+        self.caught_up = self._counter(
+            "onethread_messages_caught_up",
+            "Customers' messages whose webhook was lost, found in the provider's list.",
+            "channel",
+        )
         self.receipts = self._counter(
             "onethread_receipts", "What providers said of our messages.", "channel", "status"
         )
@@ -197,6 +202,7 @@ class Metrics:
         for family in (
             self.accepted,
             self.duplicates,
+            self.caught_up,
             self.dead,
             self.send_retries,
             self.repeated,

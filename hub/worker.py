@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from hub.bus import Bus
+from hub.catch_up import CatchingUp
 from hub.clock import SECOND, Clock
 from hub.errors import LeaseLost, StoreUnavailable
 from hub.fetch import Fetching
@@ -40,6 +41,7 @@ class Worker:
         outbox: Outbox,
         fetching: Fetching,
         retrying: Retrying,
+        catching_up: CatchingUp,
         limits: LimitSettings,
         metrics: Metrics,
     ) -> None:
@@ -50,6 +52,7 @@ class Worker:
         self._outbox = outbox
         self._fetching = fetching
         self._retrying = retrying
+        self._catching_up = catching_up
         self._limits = limits
         self._metrics = metrics
         self._turns = Pool("turns", self._handle, limits.workers)
@@ -72,6 +75,7 @@ class Worker:
             asyncio.create_task(self._keep_house()),
             asyncio.create_task(self._fetching.run()),
             asyncio.create_task(self._retrying.run()),
+            asyncio.create_task(self._catching_up.run()),
         ]
 
     async def stop(self) -> None:

@@ -11,6 +11,7 @@ WHOLE_HUB = {
     "faults/test_fault_table.py",
     "faults/test_long_faults.py",
     "faults/test_poison.py",
+    "hub/test_catch_up.py",
     "hub/test_drain.py",
     "hub/test_identity.py",
     "hub/test_known_senders.py",

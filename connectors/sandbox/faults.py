@@ -26,7 +26,7 @@ Deed = Literal[
 REFUSALS = frozenset({"status", "hang", "reset"})
 ANSWERS = REFUSALS | {"accept_silent", "accept_reset", "receipt_first", "slow"}
 RECEIPTS = frozenset({"reorder_receipts", "duplicate_receipts", "no_receipts"})
-MEDIA = REFUSALS | {"slow"}
+READS = REFUSALS | {"slow"}
 WEBHOOKS = frozenset({"duplicate_webhook"})
 
 
@@ -56,7 +56,8 @@ class Fault(BaseModel):
       `no_receipts`: the phone shows the message, no receipt is posted.
     - `duplicate_webhook`: the customer's message is posted twice.
 
-    `on = "media"` makes `status`, `hang`, `reset` and `slow` strike media downloads instead.
+    `on = "media"` makes `status`, `hang`, `reset` and `slow` strike media downloads instead,
+    `on = "list"` the list of messages.
     `times` counts down to 0; -1 strikes for ever. `seconds` and `retry_after` are seconds.
     """
 
@@ -64,7 +65,7 @@ class Fault(BaseModel):
 
     match: Match = Match()
     do: Deed
-    on: Literal["send", "media"] = "send"
+    on: Literal["send", "media", "list"] = "send"
     status: int = Field(500, ge=400, le=599)
     code: int | None = None
     retry_after: float | None = None
@@ -73,8 +74,8 @@ class Fault(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_call(self) -> "Fault":
-        if self.on == "media" and self.do not in MEDIA:
-            raise ValueError(f"{self.do} cannot strike a media download")
+        if self.on != "send" and self.do not in READS:
+            raise ValueError(f"{self.do} cannot strike a download")
         return self
 
     def strikes(self, names: Collection[str], phone: str, text: str) -> bool:

@@ -237,9 +237,9 @@ class Standin(ABC, Generic[A]):
             await self._play(fault, request, call)
         return fault
 
-    async def meet_media_fault(self, request: web.Request, call: Call, account: A) -> None:
-        """Play a fault of media downloads, if one strikes."""
-        fault = self.faults.find(ANSWERS, account.names, "", "", on="media")
+    async def meet_read_fault(self, request: web.Request, call: Call, account: A, on: str) -> None:
+        """Play a fault of media downloads or of lists, if one strikes."""
+        fault = self.faults.find(ANSWERS, account.names, "", "", on=on)
         if fault is not None:
             await self._play(fault, request, call)
 

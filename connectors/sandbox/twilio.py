@@ -8,15 +8,14 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 from aiohttp import web
 
-from connectors.sandbox import control, standin, twilio_rules, twilio_wire
+from connectors.sandbox import control, standin, twilio_list, twilio_rules, twilio_wire
 from connectors.sandbox.calls import Call
 from connectors.sandbox.customer import CustomerMessage
 from connectors.sandbox.deliveries import Post
@@ -30,7 +29,6 @@ from connectors.sandbox.twilio_wire import Record
 
 WINDOW = 86_400.0
 URL_LIFE = 14_400.0
-PAGE, LONGEST_PAGE = 50, 1000
 
 
 class Sandbox(standin.Standin[Account]):
@@ -53,6 +51,7 @@ class Sandbox(standin.Standin[Account]):
         router.add_post(base + "/Messages.json", self.provider(self._messages))
         router.add_get(base + "/Messages.json", self.provider(self._list))
         router.add_get(base + "/Messages/{sid:[^/.]+}.json", self.provider(self._message))
+        router.add_get(base + "/Messages/{sid}/Media.json", self.provider(self._media_list))
         router.add_get(media, self.provider(self._media))
         router.add_delete(media, self.provider(self._delete_media))
         router.add_get(base + ".json", self.provider(self._account_facts))
@@ -252,44 +251,33 @@ class Sandbox(standin.Standin[Account]):
     # Looking up messages, media and the account.
 
     async def _list(self, request: web.Request, call: Call) -> web.Response:
+        own = self._authorize(request, call)
+        call.body = dict(request.query)
+        await self.meet_read_fault(request, call, own[0], "list")
+        records = list(self._records.values())
+        return control.json_response(twilio_list.messages(records, request))
+
+    async def _media_list(self, request: web.Request, call: Call) -> web.Response:
         self._authorize(request, call)
-        sid, query = request.match_info["ac"], dict(request.query)
-        call.body = dict(query)
-        try:
-            size = min(max(1, int(query.pop("PageSize", PAGE))), LONGEST_PAGE)
-            page = max(0, int(query.pop("Page", 0)))
-            found = [
-                record
-                for record in reversed(self._records.values())
-                if record.account_sid == sid and _fits(record, query)
-            ]
-        except ValueError:
-            raise Refusal(20001) from None
-        more = len(found) > (page + 1) * size
-        rest = urlencode({**query, "PageSize": size, "Page": page + 1})
-        messages = [record.resource() for record in found[page * size : (page + 1) * size]]
-        content = {
-            "messages": messages,
-            "page": page,
-            "page_size": size,
-            "next_page_uri": f"{request.path}?{rest}" if more else None,
-            "uri": request.path_qs,
-        }
-        return control.json_response(content)
+        return control.json_response(twilio_list.media(self._record(request), request))
 
     async def _message(self, request: web.Request, call: Call) -> web.Response:
         self._authorize(request, call)
+        record = self._record(request)
+        call.external_id = record.item.external_id
+        return control.json_response(record.resource())
+
+    def _record(self, request: web.Request) -> Record:
         record = self._records.get(request.match_info["sid"])
         if record is None or record.account_sid != request.match_info["ac"]:
             raise Refusal(20404)
-        call.external_id = record.item.external_id
-        return control.json_response(record.resource())
+        return record
 
     async def _media(self, request: web.Request, call: Call) -> web.Response:
         own = self._authorize(request, call)
         file = self._own_media(own, request)
         call.external_id = file.id
-        await self.meet_media_fault(request, call, own[0])
+        await self.meet_read_fault(request, call, own[0], "media")
         token = secrets.token_urlsafe(24)
         self._links[token] = (file.id, self.now() + URL_LIFE)
         return web.Response(status=302, headers={"Location": f"{self.base_url}/cdn/{token}"})
@@ -357,30 +345,6 @@ def _links(account: Account, item: Item) -> list[Link]:
     if account.is_whatsapp:
         limit = twilio_rules.whatsapp_media_limit
     return [Link(shown, shown["url"], frozenset(), limit) for shown in item.media]
-
-
-def _fits(record: Record, query: dict[str, str]) -> bool:
-    """Whether a message is one the list asks for; days and times are UTC."""
-    if "To" in query and record.recipient != query["To"]:
-        return False
-    if "From" in query and record.sender != query["From"]:
-        return False
-    sent = datetime.fromtimestamp(record.item.at, UTC)
-    for name, asked in query.items():
-        if not name.startswith("DateSent"):
-            continue
-        is_day = len(asked) == 10
-        # Whole days are compared as days; Twilio's > and < include the value itself.
-        limit = datetime.fromisoformat(asked)
-        limit = limit if limit.tzinfo else limit.replace(tzinfo=UTC)
-        moment = sent.replace(hour=0, minute=0, second=0, microsecond=0) if is_day else sent
-        if name == "DateSent>" and moment < limit:
-            return False
-        if name == "DateSent<" and moment > limit:
-            return False
-        if name == "DateSent" and sent.date() != limit.date():
-            return False
-    return True
 
 
 if __name__ == "__main__":

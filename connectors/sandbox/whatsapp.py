@@ -307,7 +307,7 @@ class Sandbox(standin.Standin[Account]):
             stored = self._media_of(account, asked)
             if stored is not None:
                 call.account, call.external_id = account.key, stored.id
-                await self.meet_media_fault(request, call, account)
+                await self.meet_read_fault(request, call, account, "media")
                 return control.json_response(self._media_facts(stored))
         raise Refusal(100, f"Object with ID {asked} does not exist")
 
@@ -336,7 +336,7 @@ class Sandbox(standin.Standin[Account]):
             stored = self._media_of(account, media_id)
             if stored is not None and until > self.now():
                 call.account, call.external_id = account.key, stored.id
-                await self.meet_media_fault(request, call, account)
+                await self.meet_read_fault(request, call, account, "media")
                 if not request.headers.get("User-Agent"):
                     return web.Response(status=400, text="<html></html>", content_type="text/html")
                 return web.Response(body=stored.content, headers={"Content-Type": stored.mime})

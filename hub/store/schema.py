@@ -32,6 +32,10 @@ channels = sa.Table(
     _time("created_at", null=False),
     _time("last_inbound_at"),
     _time("last_send_at"),
+    # Where a provider can list its messages: all sent before the first are here; until the second
+    # a process looks for those that are not.
+    _time("caught_up_to"),
+    _time("catching_until"),
     sa.UniqueConstraint("kind", "account"),
 )
 

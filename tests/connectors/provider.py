@@ -44,8 +44,9 @@ Behaviour = Reply | Literal["hang", "reset"]
 
 
 class Provider:
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, *later: Behaviour) -> None:
         self.behaviour = behaviour
+        self.later = list(later)
         self.requests: list[Request] = []
         self.url = ""
         self.closing = asyncio.Event()
@@ -60,13 +61,15 @@ class Provider:
                 await request.read(),
             )
         )
-        if self.behaviour == "hang":
+        reply = self.behaviour
+        if self.later:
+            self.behaviour = self.later.pop(0)
+        if reply == "hang":
             await self.closing.wait()
             return web.Response()
-        if self.behaviour == "reset":
+        if reply == "reset":
             reset(request)
             return web.Response()
-        reply = self.behaviour
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
 
 
@@ -80,8 +83,9 @@ def reset(request: web.Request) -> None:
 
 
 @asynccontextmanager
-async def running(behaviour: Behaviour) -> AsyncIterator[Provider]:
-    provider = Provider(behaviour)
+async def running(*behaviours: Behaviour) -> AsyncIterator[Provider]:
+    """A provider that meets each request with the next behaviour, all further with the last."""
+    provider = Provider(*behaviours)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", provider.handle)
     # Its access log would hold paths, and some APIs carry their token in the path.

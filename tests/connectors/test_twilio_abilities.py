@@ -2,17 +2,20 @@
 
 import base64
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 import pytest
 from pydantic import ValidationError
 
 from connectors.twilio import Twilio
+from hub.clock import SECOND
 from hub.connector import (
+    CatchesUp,
     FetchesMedia,
     Http,
     Identifies,
+    Missed,
     Reconciles,
 )
 from hub.errors import (
@@ -22,11 +25,13 @@ from hub.errors import (
     Unreachable,
 )
 from hub.message import (
+    Inbound,
     Media,
     Message,
     Outbound,
     Sent,
 )
+from hub.signal import OptOut
 from tests.connectors.kit import (
     Sends,
     status,
@@ -36,6 +41,7 @@ from tests.connectors.twilio_account import (
     KEY,
     MEDIA,
     MESSAGES,
+    PHONE,
     RIMA,
     SENDER,
     SERVICE,
@@ -126,6 +132,76 @@ async def test_look_up_cannot_say(reply: Reply, expected: type[SendFailed]) -> N
             await twilio(Http(session), provider.url).look_up(OUT, NOON)
 
 
+def received(sid: str, body: str, at: str, **fields: Any) -> dict[str, Any]:
+    sent = {"date_sent": f"Fri, 20 Nov 2026 {at} +0000", "from": RIMA, "to": SENDER}
+    return record(sid, body, at, direction="inbound", status="received", **sent) | fields
+
+
+async def missed(*pages: Any, known: tuple[str, ...] = (), **given: Any) -> tuple[Missed, Provider]:
+    async def is_known(keys: list[str]) -> set[str]:
+        return set(keys) & set(known)
+
+    async with running(*pages) as provider, aiohttp.ClientSession() as session:
+        connector = twilio(Http(session), provider.url, **given)
+        return await connector.list_missed(NOON, NOON + 600 * SECOND, is_known), provider
+
+
+def page(*found: Any, following: str | None = None) -> Reply:
+    return status(200, {"messages": list(found), "page": 0, "next_page_uri": following})
+
+
+async def test_what_was_missed_is_listed_oldest_first_over_its_pages() -> None:
+    found, provider = await missed(
+        page(
+            received("SM9", "too late", "12:10:00"),
+            received("SM5", "five", "12:00:09"),
+            record("SM4", "ours", "12:00:08"),
+            following=f"{MESSAGES}?To=%2B15550100&Page=1&PageToken=PASM4",
+        ),
+        page(
+            received("SM3", "তিন", "12:00:02"),
+            received("SM2", "had it", "12:00:02"),
+            received("SM1", "one", "12:00:00"),
+            received("SM0", "too early", "11:59:59"),
+        ),
+        known=("SM2",),
+    )
+    assert found.is_whole
+    said = [one for one in found.found if isinstance(one, Inbound)]
+    assert [(one.dedupe_key, one.message.text) for one in said] == [
+        ("SM1", "one"),
+        ("SM3", "তিন"),
+        ("SM5", "five"),
+    ]
+    assert (said[0].account, said[0].sender, said[0].aliases) == (SENDER, RIMA, PHONE)
+    assert said[0].sent_at == NOON // SECOND * SECOND
+    first, second = provider.requests
+    assert dict(parse_qsl(first.query)) == {
+        "To": SENDER,
+        "DateSent>": "2026-11-20T12:00:00Z",
+        "DateSent<": "2026-11-20T12:10:00Z",
+        "PageSize": "1000",
+    }
+    assert second.query == "To=%2B15550100&Page=1&PageToken=PASM4"
+
+
+async def test_what_was_missed_by_a_service_is_its_own() -> None:
+    other = received("SM1", "x", "12:00:02", messaging_service_sid="MG1")
+    ours = received("SM2", "STOP", "12:00:01", messaging_service_sid=SERVICE)
+    found, provider = await missed(page(other, ours), messaging_service_sid=SERVICE)
+    assert [type(one) for one in found.found] == [Inbound, OptOut]
+    assert {one.account for one in found.found} == {SERVICE}
+    assert "To=" not in provider.requests[0].query
+
+
+@pytest.mark.parametrize(
+    "reply", [status(200, {"messages": 7}), Reply(200, b"<html>"), status(503)]
+)
+async def test_a_list_that_cannot_be_read_is_no_empty_list(reply: Reply) -> None:
+    with pytest.raises(SendFailed):
+        await missed(reply)
+
+
 @pytest.mark.parametrize(
     ("about", "expected"),
     [("active", f"Rima's shop ({SID})"), ("suspended", f"Rima's shop ({SID}, suspended)")],
@@ -161,6 +237,8 @@ def test_abilities() -> None:
     assert isinstance(connector, FetchesMedia)
     assert isinstance(connector, Reconciles)
     assert isinstance(connector, Identifies)
+    assert isinstance(connector, CatchesUp)
+    assert (connector.look_back, offline(catch_up=0).look_back) == (86_400, 0)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,35 @@ async def test_messages_are_listed_by_number_and_time(sms: Twilio, clock: Clock)
     assert (await sms.get("/Messages.json", DateSent="soon")).code == 20001
 
 
+async def test_a_list_goes_on_behind_its_last_message(sms: Twilio) -> None:
+    sids = [await sms.hears(f"{n}") for n in range(5)]
+    first = await sms.get("/Messages.json", PageSize="2")
+    assert [message["sid"] for message in first.content["messages"]] == sids[:2:-1]
+    await sms.hears("one more, which must not move the pages")
+    found: list[str] = []
+    following = first.content["next_page_uri"]
+    while following:
+        url = sms.sandbox.base_url + following
+        async with sms.http.get(url, headers=sms.headers()) as response:
+            page = await response.json()
+        found += [message["sid"] for message in page["messages"]]
+        following = page["next_page_uri"]
+    assert found == sids[2::-1]
+    assert (await sms.get("/Messages.json", PageToken="PAjunk")).code == 20001
+
+
+async def test_the_media_of_a_message_are_listed(sms: Twilio, hook: Hook) -> None:
+    await sms.sandbox.customer_writes(RIMA, image={"mime": "image/png"}, wait=True)
+    form = hook.deliveries[0].form
+    found = await sms.get(f"/Messages/{form['MessageSid']}/Media.json")
+    [one] = found.content["media_list"]
+    assert one["content_type"] == "image/png"
+    assert sms.sandbox.base_url + one["uri"].removesuffix(".json") == form["MediaUrl0"]
+    async with sms.http.get(f"{sms.account_url}/Messages/SM1/Media.json") as response:
+        assert response.status == 401
+    assert (await sms.get("/Messages/SM1/Media.json")).code == 20404
+
+
 async def test_a_picture_is_fetched_with_the_login_over_a_redirect(sms: Twilio, hook: Hook) -> None:
     await sms.sandbox.customer_writes(RIMA, image={"mime": "image/png"}, wait=True)
     form = hook.deliveries[0].form
