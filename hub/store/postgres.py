@@ -137,9 +137,9 @@ class PostgresStore:
     def _look(self) -> None:
         """Open another lane where what waits has waited too long; look again while it waits."""
         self._looking = None
-        if not self._waiting or len(self._lanes) >= LANES:
+        if not self._waiting:
             return
-        if self._has_waited():
+        if len(self._lanes) < LANES and self._has_waited():
             self._open_lane()
         self._looking = asyncio.get_running_loop().call_later(PATIENCE, self._look)
 
