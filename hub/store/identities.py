@@ -59,6 +59,7 @@ FIND_ADDRESSES = Lookup(
     )
 )
 ALIAS_KINDS = ("phone", "email", "external")
+ALIAS_KEY = ("kind", "value", "customer_id")
 FIND_PROVEN = Lookup(
     lambda keys: (
         sa.select(aliases.c.kind, aliases.c.value, aliases.c.customer_id, conversations.c.id)
@@ -270,7 +271,9 @@ class _NewRows:
         if self.names:
             execute_many(conn, NAME_CUSTOMERS, self.names)
         if self.aliases:
-            execute_many(conn, insert_new(conn, aliases), self.aliases)
+            # Proven meanwhile by another process for another customer: that must raise, so that
+            # the unit is run again and finds her, and not make her a second thread.
+            execute_many(conn, insert_new(conn, aliases, only=ALIAS_KEY), self.aliases)
 
 
 def _profile(profile: Profile) -> Row | None:

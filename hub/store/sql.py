@@ -46,16 +46,18 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-def insert_new(conn: sa.Connection, table: sa.Table) -> Any:
-    """INSERT that skips rows whose key is already there; the same object for the same table."""
-    return _insert_new(conn.dialect.name, table)
+def insert_new(conn: sa.Connection, table: sa.Table, *, only: tuple[str, ...] = ()) -> Any:
+    """INSERT that skips rows whose key is already there, or with `only` those of this key alone:
+    where another one is taken it raises. The same object for the same table and key."""
+    return _insert_new(conn.dialect.name, table, only)
 
 
 @cache
-def _insert_new(dialect: str, table: sa.Table) -> Any:
+def _insert_new(dialect: str, table: sa.Table, only: tuple[str, ...]) -> Any:
+    key = only or None
     if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+        return postgresql.insert(table).on_conflict_do_nothing(index_elements=key)
+    return sqlite.insert(table).on_conflict_do_nothing(index_elements=key)
 
 
 def has_row_locks(conn: sa.Connection) -> bool:
