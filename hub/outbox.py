@@ -31,7 +31,7 @@ from hub.store.settle import Settled, Settlement, settle
 
 log = structlog.get_logger(__name__)
 
-LATE = 0.2  # seconds
+LATE = 0.2  # seconds after which what was begun must be asked again whether it may go
 HELD_PAUSE = 0.5  # seconds until what another worker has is looked at again, if all hints fail
 RECEIPTS_PAUSE = SECOND // 4
 
@@ -70,8 +70,9 @@ class Outbox:
         already. Returns when to look again (the hub's clock), or None. Raises StoreUnavailable.
         """
         resend: bytes | None = None
+        has_place = False
         claimed: SendClaimed = first
-        if first is not None and self._is_late(first):
+        if first is not None and _is_late(first.asked):
             # It waited for a place here; an agent may have come, or the gate have closed.
             await self.give_up(first)
             claimed = None
@@ -101,8 +102,17 @@ class Outbox:
                 resend = await self._reconcile(claimed)
                 claimed = None
                 continue
-            if (until := await self._hold_back(claimed)) is not None:
+            asked = time.monotonic()
+            if not has_place and (until := await self._hold_back(claimed)) is not None:
                 return until
+            if not has_place and _is_late(asked):
+                # An agent may have come meanwhile. The place is the address's, so that whatever
+                # is begun now goes at once: a rate that is always slow delays each send once.
+                await self.give_up(claimed)
+                resend = claimed.row["id"] if claimed.row["state"] == "unknown" else None
+                claimed, has_place = None, True
+                continue
+            has_place = False
             settled = await self._send(claimed)
             if settled is None:
                 return None
@@ -129,10 +139,6 @@ class Outbox:
     async def give_up(self, attempt: Attempt) -> None:
         """Undo a send that was begun and whose call will not be made."""
         await self._store.write(abandon, attempt)
-
-    def _is_late(self, attempt: Attempt) -> bool:
-        """Was it begun so long ago that it must be asked again whether it may go?"""
-        return time.monotonic() > attempt.asked + LATE
 
     def claim(self, address_id: bytes, resend: bytes | None = None) -> SendClaim:
         """What `begin` needs for the head of this address's line."""
@@ -258,6 +264,10 @@ class Outbox:
         if state == "cancelled":
             reason = EarlierPartFailed.error_class
         self._metrics.settled(self._channels.name_of(channel_id), state, reason)
+
+
+def _is_late(since: float) -> bool:
+    return time.monotonic() > since + LATE
 
 
 def outbound_of(channel: Channel, attempt: Attempt) -> Outbound:

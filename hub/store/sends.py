@@ -320,7 +320,7 @@ def note_changes(
 
 def abandon(conn: sa.Connection, attempt: Attempt, due_at: Micros | None = None) -> None:
     """Give an attempt's lease back. A `sending` whose call certainly did not begin is undone: the
-    row stands in its lane again, due at `due_at`."""
+    row stands in its lane again as it was, due at `due_at`. One of unknown outcome stays that."""
     row = attempt.row
     held = (addresses.c.id == row["address_id"], addresses.c.lease_token == attempt.token)
     if not conn.execute(addresses.update().where(*held).values(lease_until=0)).rowcount:
@@ -330,7 +330,7 @@ def abandon(conn: sa.Connection, attempt: Attempt, due_at: Micros | None = None)
             messages.update()
             .where(messages.c.id == row["id"], messages.c.state == "sending")
             .values(
-                state="queued",
+                state=row["state"],
                 lane=row["lane"],
                 attempt=messages.c.attempt - 1,
                 due_at=due_at,
