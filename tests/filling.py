@@ -63,7 +63,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """`messages` over `days` until `until`, half of them answers, by a tenth as many customers.
+    """`messages` over `days` until `until`, half of them answers, `each` of a customer's thread.
     `channels` are (kind, account, name); every tenth customer has an address on the second."""
 
     messages: int
@@ -74,10 +74,11 @@ class Filling:
         ("twilio", "+15550100", "sms"),
     )
     agents: int = 20
+    each: int = 10
 
     @property
     def customers(self) -> int:
-        return max(1, self.messages // 10)
+        return max(1, self.messages // self.each)
 
 
 def number_of(customer: int) -> str:
@@ -212,7 +213,7 @@ class _History:
             opening = json.dumps({"opening": {"text": text}})
             yield (
                 "runs",
-                (came, thread, "welcome", 1, "waiting", 2, came, where, opening, at, at_answer),
+                (came, thread, "welcome", 1, "done", 2, came, where, opening, at, at_answer),
             )
         entries = json.dumps([[person.seq, "ask", "", {"message": {"text": text}}]])
         yield "journal", (person.run, person.seq, entries)
@@ -269,7 +270,7 @@ class _History:
             person.last_at,
             person.address,
             None,
-            person.run,
+            None,
             MENU,
             person.created,
         )

@@ -1,4 +1,4 @@
-"""The kinds of columns the tables are made of, for every database."""
+"""The kinds of columns and indexes the tables are made of, for every database."""
 
 from typing import Any
 
@@ -46,3 +46,10 @@ def text(name: str, default: str | None = "") -> sa.Column[str]:
 
 def count(name: str, default: int = 0) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
+
+
+def partial_index(
+    name: str, where: sa.ColumnElement[bool], *columns: sa.Column[Any], unique: bool = False
+) -> None:
+    """An index of the rows for which `where` holds."""
+    sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)

@@ -1,12 +1,13 @@
 """The tables, once, for every database.
 
 Ids are UUIDv7 in 16 bytes, times integer microseconds UTC. `messages` is inbox, outbox and
-transcript in one. Partial indexes test columns for NULL only, which both databases can prove.
+transcript in one. Partial indexes test columns for NULL, which both databases can prove, or by the
+very words that the queries use.
 """
 
 import sqlalchemy as sa
 
-from hub.store.columns import CurrentTransaction, Json, Serial
+from hub.store.columns import CurrentTransaction, Json, Serial, partial_index
 from hub.store.columns import count as _count
 from hub.store.columns import id as _id
 from hub.store.columns import text as _text
@@ -62,13 +63,12 @@ aliases = sa.Table(
     _time("created_at", null=False),
     sa.PrimaryKeyConstraint("kind", "value", "customer_id"),
 )
-sa.Index(
+partial_index(
     "uq_aliases_proven",
+    aliases.c.verified_at.isnot(None),
     aliases.c.kind,
     aliases.c.value,
     unique=True,
-    sqlite_where=aliases.c.verified_at.isnot(None),
-    postgresql_where=aliases.c.verified_at.isnot(None),
 )
 sa.Index("ix_aliases_customer_id", aliases.c.customer_id)
 
@@ -128,12 +128,27 @@ sa.Index(
     conversations.c.last_message_at,
     conversations.c.id,
 )
-sa.Index(
+partial_index(
     "ix_conversations_snoozed",
+    conversations.c.snoozed_until.isnot(None),
     conversations.c.snoozed_until,
-    sqlite_where=conversations.c.snoozed_until.isnot(None),
-    postgresql_where=conversations.c.snoozed_until.isnot(None),
 )
+
+# What agents look at. Conversations that a bot has are in none of them, so that no message of
+# theirs pays for it. Where these are to be used, a query must say the same words.
+BY_PEOPLE = conversations.c.owner_kind != sa.literal_column("'bot'")
+_activity = (conversations.c.last_message_at, conversations.c.id)
+partial_index("ix_conversations_people", BY_PEOPLE, conversations.c.owner_kind, *_activity)
+partial_index(
+    "ix_conversations_owner_id",
+    conversations.c.owner_id.isnot(None),
+    conversations.c.owner_id,
+    *_activity,
+)
+partial_index(
+    "ix_conversations_team", conversations.c.team.isnot(None), conversations.c.team, *_activity
+)
+partial_index("ix_conversations_tagged", conversations.c.tags.isnot(None), *_activity)
 
 cases = sa.Table(
     "cases",
@@ -195,40 +210,27 @@ messages = sa.Table(
     sa.UniqueConstraint("channel_id", "direction", "dedupe_key"),
 )
 sa.Index("ix_messages_position", messages.c.conversation_id, messages.c.position, messages.c.id)
-sa.Index(
+partial_index(
     "ix_messages_external",
+    messages.c.external_id.isnot(None),
     messages.c.channel_id,
     messages.c.external_id,
-    sqlite_where=messages.c.external_id.isnot(None),
-    postgresql_where=messages.c.external_id.isnot(None),
 )
-sa.Index(
+partial_index(
     "ix_messages_unhandled",
+    messages.c.handled_at.is_(None),
     messages.c.conversation_id,
     messages.c.seq,
-    sqlite_where=messages.c.handled_at.is_(None),
-    postgresql_where=messages.c.handled_at.is_(None),
 )
-sa.Index(
+partial_index(
     "ix_messages_outbox",
+    messages.c.lane.isnot(None),
     messages.c.address_id,
     messages.c.lane,
     messages.c.seq,
-    sqlite_where=messages.c.lane.isnot(None),
-    postgresql_where=messages.c.lane.isnot(None),
 )
-sa.Index(
-    "ix_messages_due",
-    messages.c.due_at,
-    sqlite_where=messages.c.lane.isnot(None),
-    postgresql_where=messages.c.lane.isnot(None),
-)
-sa.Index(
-    "ix_messages_failed",
-    messages.c.id,
-    sqlite_where=messages.c.error_class.isnot(None),
-    postgresql_where=messages.c.error_class.isnot(None),
-)
+partial_index("ix_messages_due", messages.c.lane.isnot(None), messages.c.due_at)
+partial_index("ix_messages_failed", messages.c.error_class.isnot(None), messages.c.id)
 
 receipts = sa.Table(
     "receipts",
@@ -272,12 +274,7 @@ media = sa.Table(
     _time("created_at", null=False),
     sa.UniqueConstraint("message_id", "item"),
 )
-sa.Index(
-    "ix_media_due",
-    media.c.due_at,
-    sqlite_where=media.c.due_at.isnot(None),
-    postgresql_where=media.c.due_at.isnot(None),
-)
+partial_index("ix_media_due", media.c.due_at.isnot(None), media.c.due_at)
 
 runs = sa.Table(
     "runs",
@@ -348,12 +345,7 @@ dead_letters = sa.Table(
 )
 sa.Index("ix_dead_letters_created_at", dead_letters.c.created_at)
 sa.Index("ix_dead_letters_reference", dead_letters.c.reference)
-sa.Index(
-    "ix_dead_letters_due",
-    dead_letters.c.due_at,
-    sqlite_where=dead_letters.c.due_at.isnot(None),
-    postgresql_where=dead_letters.c.due_at.isnot(None),
-)
+partial_index("ix_dead_letters_due", dead_letters.c.due_at.isnot(None), dead_letters.c.due_at)
 
 idempotency = sa.Table(
     "idempotency",

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros
 from hub.store.schema import (
+    BY_PEOPLE,
     addresses,
     aliases,
     channels,
@@ -182,10 +183,12 @@ def list_conversations(
         query = query.where(c.owner_kind == "agent", c.owner_id == wanted.owner)
     elif wanted.owner is not None:
         query = query.where(c.owner_kind == wanted.owner)
+        if wanted.owner != "bot":
+            query = query.where(BY_PEOPLE)
     if wanted.team is not None:
         query = query.where(c.team == wanted.team)
     if wanted.tag is not None:
-        query = query.where(json_contains(conn, c.tags, wanted.tag))
+        query = query.where(c.tags.isnot(None), json_contains(conn, c.tags, wanted.tag))
     if wanted.channel is not None:
         query = query.where(_uses_channel(wanted.channel))
     if wanted.search is not None:

@@ -1,4 +1,4 @@
-"""The store on SQLite: its schema, its groups, its query plans and how many statements it needs."""
+"""The store on SQLite: its schema, its groups and how many statements it needs."""
 
 import asyncio
 import contextlib
@@ -24,10 +24,8 @@ from hub.store.migrate import HEAD, migrate_sqlite, revision_of, upgrade
 from hub.store.schema import messages, metadata
 from hub.store.sql import lease_now
 from hub.store.sqlite import create_engine, explain
-from hub.store.sweep import pending
 from hub.store.writer_process import fork_writer
 from tests.databases import only_sqlite
-from tests.faults.scene import playing
 from tests.posting import post_wa, text_item, wa_body
 from tests.running import House, overrides, running_hub
 from tests.statements import heard_by
@@ -271,74 +269,6 @@ def watching() -> Iterator[Watch]:
     watch = Watch()
     with heard_by(watch):
         yield watch
-
-
-BIG = ("messages", "conversations", "addresses", "customers", "receipts", "journal", "runs")
-# Partial indexes that hold open work alone: going through them is looking at what is to be done.
-WORK_LISTS = ("ix_messages_unhandled", "ix_messages_outbox", "ix_messages_due")
-
-
-def scans(conn: sa.Connection, sql: str, parameters: Any) -> list[str]:
-    """The steps of a statement's plan that go through a whole big table."""
-    names = {name: name for name in BIG}
-    names |= {alias: table for table, alias in re.findall(r"(\w+) AS (\w+)", sql) if table in BIG}
-    plan = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, parameters)
-    return [
-        row.detail
-        for row in plan
-        if (found := re.match(r"SCAN (\w+)", row.detail))
-        and found[1] in names
-        and not any(index in row.detail for index in WORK_LISTS)
-    ]
-
-
-@only_sqlite
-async def test_no_statement_of_the_loop_goes_through_a_whole_table(tmp_path: Path) -> None:
-    async with playing(tmp_path, "wa") as scene:
-        house = scene.house
-        where = await scene.conversation()
-        with watching() as watch:
-            scene.fault("hang")
-            scene.fault("status", status=500)
-            for text in ("first", "ask me slowly", "answer", "my order", "4411", "tell me much"):
-                await house.writes("wa", text)
-                await scene.quiet()
-            await scene.pass_time(100)
-            await house.writes("sms", "STOP")
-            await house.writes("sms", "START")
-            await scene.reply("x" * 6000)
-            await scene.quiet()
-            await house.api("POST", f"/conversations/{where}/release", {"resume": True})
-            await house.writes("wa", "count with me")
-            await scene.pass_time(3700)
-            first = (await house.rows(messages.c.direction == "in"))[0]["external_id"]
-            edit = {"original_message_id": first, "message": text_item("x", "edited")}
-            item = {**text_item("wamid.e", ""), "type": "edit", "edit": edit}
-            await post_wa(house, wa_body(messages=[item]))
-            await house.api("PATCH", f"/conversations/{where}", {"status": "resolved"})
-            await house.hub.worker.sweep()
-            at = house.hub.clock.now()
-            await house.hub.store.read(pending, at, frozenset({b"\x00" * 16}))
-            await scene.quiet()
-        plans = {
-            sql: parameters
-            for sql, parameters in watch.seen.items()
-            if sql.split()[0] in ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
-            and not _is_of_the_test(sql)
-        }
-
-        def look(conn: sa.Connection) -> dict[str, list[str]]:
-            found = {sql: scans(conn, sql, parameters) for sql, parameters in plans.items()}
-            return {sql: steps for sql, steps in found.items() if steps}
-
-        assert len(plans) > 50
-        found = await house.hub.store.read(look)
-        assert not found, found
-
-
-def _is_of_the_test(sql: str) -> bool:
-    """`House.rows` selects every column in seq's order; the hub never does."""
-    return "ORDER BY messages.conversation_id, messages.seq" in sql
 
 
 async def _settled_posts(house: House, bodies: list[bytes]) -> None:
