@@ -247,7 +247,7 @@ class _History:
                 yield "changes", (thread, kind, id, at)
 
     def _conversation(self, place: int, person: _Person) -> tuple[Any, ...]:
-        agent = place % self.filling.agents
+        agent = place // 10 % self.filling.agents
         status = ("resolved", "resolved", "open", "resolved")[place % 4]
         if place % 1000 == 7:
             status = "snoozed"

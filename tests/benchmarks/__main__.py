@@ -2,13 +2,20 @@
 
 import sys
 
-from tests.benchmarks import loop, resources, scaled, workers
+from tests.benchmarks import floods, growth, loop, reading, resources, scaled, workers
 
 BENCHMARKS = {
     "intake": loop.measure_intake,
     "loop": loop.measure_loop,
     "scaled": scaled.measure_scaled,
     "workers": workers.measure_workers,
+    "receipts": floods.measure_receipts,
+    "crowd": floods.measure_crowd,
+    "crowd_postgres": floods.measure_crowd_postgres,
+    "growth": growth.measure_growth,
+    "growth_postgres": growth.measure_growth_postgres,
+    "reading": reading.measure_reading,
+    "reading_postgres": reading.measure_reading_postgres,
     "start": resources.measure_start,
     "idle": resources.measure_idle,
 }

@@ -5,7 +5,7 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.processes import (
@@ -21,14 +21,18 @@ INTAKE_FLOOR, LOOP_FLOOR, LATENCY_FLOOR = 0.40, 0.18, 5.0
 
 
 async def pump(port: int, run: str, count: int, connections: int) -> tuple[float, int]:
-    """Post `count` hooks as fast as they are answered: seconds, and how many were not 200."""
+    """Post `count` hooks of new customers as `pump_bodies` does."""
+    at = int(time.time())
+    return await pump_bodies(port, [text_hook(run, n, at) for n in range(count)], connections)
+
+
+async def pump_bodies(port: int, bodies: Sequence[bytes], connections: int) -> tuple[float, int]:
+    """Post hooks as fast as they are answered: seconds, and how many were not 200."""
     client = Client(port, connections)
     await client.open()
-    at = int(time.time())
-    prepared = [request(port, "/hooks/wa", text_hook(run, n, at)) for n in range(count)]
+    prepared = [request(port, "/hooks/wa", body) for body in bodies]
     done = asyncio.Event()
-    bad = left = 0
-    left = count
+    bad, left = 0, len(bodies)
 
     def answered(status: int) -> None:
         nonlocal bad, left
@@ -78,13 +82,22 @@ async def arrive(port: int, run: str, count: int, rate: float) -> list[float]:
 
 
 async def whole_loop(port: int, provider: int, count: int, *, receipts: bool) -> tuple[float, str]:
+    """`loop_of` with new customers."""
+    run, at = secrets.token_hex(3), int(time.time())
+    bodies = [text_hook(run, n, at) for n in range(count)]
+    return await loop_of(port, provider, run, bodies, receipts=receipts)
+
+
+async def loop_of(
+    port: int, provider: int, run: str, bodies: Sequence[bytes], *, receipts: bool
+) -> tuple[float, str]:
     """Messages a second from the first hook to the last reply (and receipt answered), and what
     makes the run void, or ""."""
-    run = secrets.token_hex(3)
+    count = len(bodies)
     call(provider, f"/reset?run={run}", "POST")
     started = time.monotonic()
-    _, bad = await pump(port, run, count, 16)
-    end = time.monotonic() + 60
+    _, bad = await pump_bodies(port, bodies, 16)
+    end = time.monotonic() + 60 + count / 100
     while time.monotonic() < end:
         stats = call(provider, "/stats")
         if stats["arrived"] >= count and stats["receipts_ok"] >= 3 * count * receipts:
@@ -94,6 +107,7 @@ async def whole_loop(port: int, provider: int, count: int, *, receipts: bool) ->
     void = {
         "lost": lost,
         "doubled": stats["doubled"],
+        "disordered": stats["disordered"],
         "strange": stats["strange"],
         "refused": bad,
         "receipts not 200": stats["receipts_bad"],

@@ -14,6 +14,7 @@ import time
 from tests.benchmarks.wire import Client, change, request, split
 
 TOKEN = re.compile(rb"tk-([0-9a-z]+)-([0-9]+)")
+TO = re.compile(rb'"to": *"([0-9]+)"')
 STATUSES = ("sent", "delivered", "read")
 
 
@@ -41,6 +42,11 @@ class Provider:
         else:
             self.doubled += token[0] in self.seen
             self.seen[token[0]] = self.seen.get(token[0], 0) + 1
+            to = TO.search(body)
+            if to is not None:
+                number = int(token[2])
+                self.disordered += number < self.last.get(to[1], 0)
+                self.last[to[1]] = number
         self.last_at = time.monotonic()
         if self.receipts is not None:
             sent = json.loads(body)
@@ -74,6 +80,7 @@ class Provider:
             "arrived": len(self.seen),
             "doubled": self.doubled,
             "strange": self.strange,
+            "disordered": self.disordered,
             "receipts_sent": self.receipts_sent,
             "receipts_ok": self.receipts_ok,
             "receipts_bad": self.receipts_bad,

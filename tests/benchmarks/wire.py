@@ -55,9 +55,10 @@ def change(value: dict[str, object]) -> bytes:
     return json.dumps(envelope, separators=(",", ":")).encode()
 
 
-def text_hook(run: str, number: int, at: int) -> bytes:
-    """One text of a customer of her own, whose name carries the run (hex) and number."""
-    who = str(880_000_000_000_000 + int(run, 16) % 10_000_000 * 100_000 + number)
+def text_hook(run: str, number: int, at: int, who: str = "") -> bytes:
+    """One text, of a customer of her own unless `who` names one. Her name and the text carry the
+    run (hex) and number."""
+    who = who or str(880_000_000_000_000 + int(run, 16) % 10_000_000 * 100_000 + number)
     return change(
         {
             "contacts": [{"profile": {"name": f"tk-{run}-{number}"}, "wa_id": who}],
@@ -66,7 +67,7 @@ def text_hook(run: str, number: int, at: int) -> bytes:
                     "from": who,
                     "id": f"wamid.{run}{number:012d}HBgLMTY1MDM4Nzk0MzkVAgASGBQ=",
                     "timestamp": str(at),
-                    "text": {"body": f"Hello, this is message {number}"},
+                    "text": {"body": f"Hello, this is tk-{run}-{number}"},
                     "type": "text",
                 }
             ],
