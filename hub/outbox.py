@@ -148,6 +148,7 @@ class Outbox:
             at=self._clock.now(),
             lease=round(limits.lease * SECOND),
             unknown_for=round((limits.lease + limits.send_timeout + limits.reconcile_for) * SECOND),
+            reconcile_for=round(limits.reconcile_for * SECOND),
             gate=self._gate,
             paused=self.paused(),
             resend=resend,
@@ -210,14 +211,14 @@ class Outbox:
         return settled if isinstance(settled, Settled) else None
 
     async def _keep(self, item: Settlement) -> Settled | LeaseLost:
-        """Record an outcome. While the store is away it is tried again: what is known of a send
-        must not become unknown, as long as nobody else can have taken the row over."""
-        end = time.monotonic() + self._limits.lease + self._limits.reconcile_for
+        """Record an outcome. While the store is away it is tried again, however long that takes:
+        what is known of a send must not become unknown. Whoever has taken the row over meanwhile
+        makes it a lost lease."""
         while True:
             try:
                 return await self._store.each(settle, item)
             except StoreUnavailable:
-                if self.is_stopped or time.monotonic() > end:
+                if self.is_stopped:
                     raise
                 await asyncio.sleep(0.5)
 

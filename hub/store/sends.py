@@ -26,8 +26,10 @@ Gate = Callable[[Row, Micros], SendFailed | None]
 @dataclass(frozen=True, slots=True)
 class SendClaim:
     """Ask for the head of one address's line. Times in microseconds; `lease` in real time,
-    `unknown_for` is how long an attempt that died waits for its receipt. `resend` names the row
-    of unknown outcome that the provider was asked about in vain."""
+    `unknown_for` is how long an attempt that died waits for its receipt, and `reconcile_for` how
+    long at least from when it is found: after an outage whoever made the call may yet say what it
+    came to. `resend` names the row of unknown outcome that the provider was asked about in vain.
+    """
 
     address_id: bytes
     at: Micros
@@ -36,6 +38,7 @@ class SendClaim:
     gate: Gate
     paused: frozenset[bytes] = frozenset()
     resend: bytes | None = None
+    reconcile_for: Micros = 0
     asked: float = field(default_factory=time.monotonic)
 
 
@@ -267,14 +270,16 @@ class _Step:
         """The process that was sending this died or lost its lease: nobody knows."""
         unknowns = row["unknowns"] + 1
         if unknowns > 1:
-            return self._end(row, "failed", item.at, "the outcome of the send is unknown")
-        due = (row["sending_at"] or item.at) + item.unknown_for
+            return self._end(row, "failed", item.at, "the outcome of the send is unknown", unknowns)
+        due = max((row["sending_at"] or item.at) + item.unknown_for, item.at + item.reconcile_for)
         self.moves.append(moved(row, "unknown", due=due, unknowns=unknowns))
         self.changed.append((row, item.at))
         return Wait(due, row["channel_id"], "unknown", "outcome_unknown")
 
-    def _end(self, row: Row, state: str, at: Micros, reason: str) -> Wait:
-        params = moved(row, state)
+    def _end(
+        self, row: Row, state: str, at: Micros, reason: str, unknowns: int | None = None
+    ) -> Wait:
+        params = moved(row, state, unknowns=unknowns)
         params["new_class"] = "outcome_unknown" if state == "failed" else None
         params["new_reason"] = reason
         self.moves.append(params)
