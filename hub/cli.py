@@ -16,6 +16,7 @@ from hub import __version__
 from hub.cli_backup import backup, restore
 from hub.cli_dead import dead
 from hub.cli_move import move
+from hub.cli_spool import spool
 from hub.command import (
     bring_up_to_date,
     config_option,
@@ -208,7 +209,7 @@ def revoke_token(token: str, config: Path | None) -> None:
     click.echo(f"Revoked {token}.")
 
 
-for command in (backup, restore, move, dead):
+for command in (backup, restore, move, dead, spool):
     cli.add_command(command)
 
 

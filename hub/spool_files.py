@@ -157,7 +157,7 @@ class Files:
         damaged = 0
         problem: OSError | None = None
         try:
-            folders = _numbered(self._root)
+            folders = numbered(self._root)
         except OSError as error:
             return found, damaged, error
         for folder in folders:
@@ -348,7 +348,7 @@ class Waiting:
 def survey(root: Path) -> dict[str, Waiting]:
     """What a spool holds, whoever is using it."""
     found: dict[str, Waiting] = {}
-    for folder in _numbered(root):
+    for folder in numbered(root):
         with contextlib.suppress(FileNotFoundError):
             for key, segment in _load(folder):
                 if not segment.waiting:
@@ -361,7 +361,7 @@ def survey(root: Path) -> dict[str, Waiting]:
     return found
 
 
-def _numbered(root: Path) -> list[Path]:
+def numbered(root: Path) -> list[Path]:
     try:
         found = [one for one in root.iterdir() if one.name.isdecimal() and one.is_dir()]
     except FileNotFoundError:

@@ -30,7 +30,7 @@ HEAVY = ("pydantic", "aiohttp", "sqlalchemy", "structlog", "orjson", "asyncio", 
 CATALOGUES = (Path(cli.__file__).parent / "i18n").glob("hub.*.json")
 COMMANDS = (
     *("demo", "serve", "worker", "init", "check", "migrate", "talk", "token"),
-    *("dead", "backup", "restore"),
+    *("dead", "backup", "restore", "spool"),
 )
 
 
