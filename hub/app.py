@@ -43,6 +43,7 @@ from hub.store.accounts import enrol
 from hub.store.sqlite import FileLock, create_engine, explain
 from hub.store.sweep import recover
 from hub.store.writer_process import Child, fork_writer
+from hub.traces import tracing
 from hub.turn import Answerer
 from hub.web.state import State
 from hub.worker import Worker
@@ -222,6 +223,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             allow_private=settings.hub.allow_private_media,
         ) as fetcher,
         _open_bus(settings.hub.redis) as bus,
+        tracing(settings.hub.traces, settings.hub.traces_share, clock) as traces,
     ):
         channels = await open_channels(
             settings, store, clock, Http(session, timeout=limits.send_timeout)
@@ -232,11 +234,11 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
                 f"dialogs.default: there is no dialog named {settings.dialogs.default}"
             )
         metrics = Metrics(channels.by_name)
-        intake = Intake(store, bus, clock, channels, metrics)
+        intake = Intake(store, bus, clock, channels, metrics, traces)
         spool = Spool(settings.hub.spool, limits.spool_bytes)
         desk = Desk(store, bus, clock, channels, limits)
         rates = _share_rates(bus, channels)
-        outbox = Outbox(store, bus, clock, channels, limits, metrics, rates)
+        outbox = Outbox(store, bus, clock, channels, limits, metrics, rates, traces)
         answerer = Answerer(store, clock, channels, dialogs, settings)
         fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
         retrying = Retrying(store, bus, clock, channels, intake, limits.poll)
@@ -246,7 +248,17 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             store, clock, channels, intake, metrics, alone=alone, hooks_wait=hooks_wait
         )
         worker = Worker(
-            store, bus, clock, answerer, outbox, fetching, retrying, catching, limits, metrics
+            store,
+            bus,
+            clock,
+            answerer,
+            outbox,
+            fetching,
+            retrying,
+            catching,
+            limits,
+            metrics,
+            traces,
         )
         state = State(
             settings=settings,

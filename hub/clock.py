@@ -38,6 +38,16 @@ def new_id() -> bytes:
     return uuid_utils.uuid7().bytes
 
 
+def answer_id(to: bytes, index: int) -> bytes:
+    """The id of the message that is number `index` of what answers the message or timer `to`: a
+    UUIDv7 too, later than `to`, with its last eight bytes. So everything that one message led to
+    can be told by its ids alone. Beyond 4096 an id of its own."""
+    if index > 0xFFF:
+        return new_id()
+    at = max(int.from_bytes(new_id()[:6]), int.from_bytes(to[:6]) + 1)
+    return (at << 16 | 0x7000 | index).to_bytes(8) + to[8:]
+
+
 def id_text(value: bytes) -> str:
     """An id as the outside sees it: hyphenated lower-case hex."""
     return str(uuid.UUID(bytes=value))

@@ -16,7 +16,9 @@ from hub.signal import Parsed, Signal, Typing, Unreadable
 from hub.store import Store
 from hub.store.accept import Acceptance, Arrival, StoredMessage, accept
 from hub.store.accept import Accepted as Stored
+from hub.store.receipts import correlated
 from hub.store.rows import Row, as_json, inbound_row
+from hub.traces import Traces
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +46,20 @@ class Accepted:
 
 class Intake:
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, channels: Channels, metrics: Metrics
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        channels: Channels,
+        metrics: Metrics,
+        traces: Traces | None = None,
     ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._channels = channels
         self._metrics = metrics
+        self._traces = traces
 
     async def take(self, channel: Channel, hook: Hook) -> Accepted:
         """Store what a genuine hook of `channel` brought, whatever it says; returns after the
@@ -61,15 +70,17 @@ class Intake:
     async def take_all(self, hooks: Sequence[tuple[Channel, Hook]]) -> None:
         """Store genuine hooks, each of its channel, in one commit and in their order. Raises
         StoreUnavailable, or what the store says of one of them; then none is stored."""
-        found: list[tuple[Channel, list[Parsed], Acceptance]] = []
+        found: list[tuple[Channel, list[Parsed], Acceptance, Hook]] = []
         for channel, hook in hooks:
             parsed, dead = _read(channel, hook)
             parsed = self._disown(channel, parsed, hook)
             item, _ = self._sort_all(channel, parsed, new_id(), hook, dead)
-            found.append((channel, parsed, item))
-        results = await self._store.write(accept, [item for _, _, item in found])
-        for (channel, parsed, item), done in zip(found, results, strict=True):
+            found.append((channel, parsed, item, hook))
+        results = await self._store.write(accept, [item for _, _, item, _ in found])
+        for (channel, parsed, item, hook), done in zip(found, results, strict=True):
             self._tell(channel, parsed, item, done)
+            if self._traces is not None:
+                self._trace(item, done, hook)
 
     async def accept(
         self, channel: Channel, parsed: list[Parsed], *, raw: Hook | None = None, dead: str = ""
@@ -167,6 +178,8 @@ class Intake:
         # A message may be waited for; a receipt has time.
         done = await self._store.each(accept, item, urgent=bool(item.arrivals))
         self._tell(channel, parsed, item, done)
+        if self._traces is not None:
+            self._trace(item, done, raw)
         rest = iter(done.stored)
         stored = [
             next(rest) if is_known else None
@@ -175,6 +188,21 @@ class Intake:
         ]
         new = sum(one.new for one in done.stored)
         return Accepted(new, len(done.stored) - new, len(item.dead), stored)
+
+    def _trace(self, item: Acceptance, done: Stored, raw: Hook | None) -> None:
+        assert self._traces is not None
+        name_of = self._channels.name_of
+        messages = [
+            (name_of(arrival.channel_id), stored.id, stored.conversation_id, stored.new)
+            for arrival, stored in zip(item.arrivals, done.stored, strict=True)
+        ]
+        received_at, headers = (raw.received_at, raw.headers) if raw else (None, None)
+        self._traces.stored(messages, item.at, received_at, headers)
+        receipts = [
+            (name_of(channel_id), receipt.status, correlated(receipt.correlation_id))
+            for channel_id, receipt in item.receipts
+        ]
+        self._traces.heard(receipts, item.at)
 
     def _count(self, channel: Channel, item: Acceptance, done: Stored) -> None:
         metrics, name_of = self._metrics, self._channels.name_of

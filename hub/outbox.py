@@ -28,6 +28,7 @@ from hub.store import Store
 from hub.store.rows import message_of
 from hub.store.sends import Attempt, SendClaim, SendClaimed, Wait, abandon, begin
 from hub.store.settle import Settled, Settlement, settle
+from hub.traces import Traces
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class Outbox:
         limits: LimitSettings,
         metrics: Metrics,
         rates: Rates,
+        traces: Traces | None = None,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -55,6 +57,7 @@ class Outbox:
         self._gate = make_gate({c.id: c.limits for c in channels.all})
         self._rates = rates
         self._metrics = metrics
+        self._traces = traces
         self.is_stopped = False
         """Set at a stop: what was begun is settled, nothing more is begun."""
         self.receipts_wait: Callable[[], bool] = lambda: False
@@ -164,7 +167,11 @@ class Outbox:
             await self.give_up(attempt)
             return None
         else:
+            begun = time.monotonic()
             outcome = await self._call(channel, attempt)
+            if self._traces is not None:
+                how = outcome.error_class if isinstance(outcome, SendFailed) else "sent"
+                self._traces.sent(attempt.row, channel.name, how, time.monotonic() - begun)
         return await self._settle(attempt, outcome)
 
     async def _call(self, channel: Channel, attempt: Attempt) -> Sent | SendFailed:

@@ -64,6 +64,13 @@ def _check_redis(url: str) -> str:
     return url
 
 
+def _check_traces(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("should be empty or http://COLLECTOR:4318")
+    return url
+
+
 def _check_public_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
@@ -103,6 +110,8 @@ class HubSettings(Section):
     uvloop: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics: Literal["token", "open"] = "token"
+    traces: Annotated[str, AfterValidator(_check_traces)] = Field(default="", repr=False)
+    traces_share: float = Field(default=1.0, ge=0, le=1)
 
     @property
     def on_sqlite(self) -> bool:
@@ -247,7 +256,7 @@ def require_secret_key(settings: Settings) -> str:
 def secret_values(settings: Settings) -> tuple[str, ...]:
     """What the hub's own settings hold that must never reach a log. Connectors name theirs."""
     found = [settings.hub.secret_key]
-    for url in (settings.hub.database, settings.hub.redis):
+    for url in (settings.hub.database, settings.hub.redis, settings.hub.traces):
         if password := urlsplit(url).password:
             found += [password, unquote(password)]
     if meta := settings.apps.meta:

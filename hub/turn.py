@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from hub import i18n
 from hub.channels import Channel, Channels
 from hub.chat import Customer, Dialog, DialogMisuse, HandOver, Say
-from hub.clock import SECOND, Clock, Micros, id_text
+from hub.clock import SECOND, Clock, Micros, answer_id, id_text
 from hub.compose import compose
 from hub.errors import StoreUnavailable
 from hub.journal import (
@@ -315,7 +315,7 @@ class Scene:
         assert self.channel is not None
         assert self.work.address is not None
         parts = compose(message, self.channel.limits, language=self.customer.language)
-        self.ending.rows += outbound_rows(
+        rows = outbound_rows(
             parts,
             channel_id=self.channel.id,
             address_id=self.work.address["id"],
@@ -323,6 +323,9 @@ class Scene:
             expires_at=self.at + self.horizon,
             author_kind="bot",
         )
+        for index, row in enumerate(rows, len(self.ending.rows)):
+            row["id"] = answer_id(self.work.event_id, index)
+        self.ending.rows += rows
         options = [button for button in message.buttons if not button.url]
         if options:
             self.ending.menu = [{"id": b.id, "title": b.title} for b in options]

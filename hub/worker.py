@@ -22,7 +22,8 @@ from hub.store import Store
 from hub.store.claims import Claim, Leased, Work, claim, release
 from hub.store.sends import Attempt, Wait
 from hub.store.sweep import pending, throw_away, wake_snoozed
-from hub.store.turns import commit
+from hub.store.turns import Ending, commit
+from hub.traces import Traces
 from hub.turn import Answerer
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ class Worker:
         catching_up: CatchingUp,
         limits: LimitSettings,
         metrics: Metrics,
+        traces: Traces | None = None,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -55,6 +57,7 @@ class Worker:
         self._catching_up = catching_up
         self._limits = limits
         self._metrics = metrics
+        self._traces = traces
         self._turns = Pool("turns", self._handle, limits.workers)
         self._sends = Pool("sends", self._deliver, limits.sends)
         self._begun: dict[bytes, Attempt] = {}
@@ -129,6 +132,7 @@ class Worker:
         except LeaseLost:
             # Lost to another worker or to a new owner: give back what may still be ours.
             self._metrics.leases_lost("turn").inc()
+            self._trace(work, begun_at, error="LeaseLost")
             await self._store.write(release, work.id, work.token, forget=True)
             self._turns.poke(work.id)
             return False
@@ -141,11 +145,14 @@ class Worker:
         except Exception as error:
             log.error("turn failed", error=type(error).__name__, exc_info=True)
             self._metrics.turn_failures.inc()
+            self._trace(work, begun_at, error=type(error).__name__)
             await self._store.write(release, work.id, work.token, forget=False)
             self._turns.poke_later(work.id, 0.2 * work.claims)
             return False
         self._metrics.turns.inc()
         self._metrics.turn_seconds.observe(time.monotonic() - begun_at)
+        if self._traces is not None:
+            self._trace(work, begun_at, ending)
         if isinstance(begun, Wait):
             self._outbox.note(begun)
         for address_id in addresses:
@@ -154,6 +161,21 @@ class Worker:
             self._sends.poke(address_id)
         self._bus.poke("change")
         return True
+
+    def _trace(
+        self, work: Work, begun_at: float, ending: Ending | None = None, error: str = ""
+    ) -> None:
+        if self._traces is not None:
+            seconds = time.monotonic() - begun_at
+            runs = ending.runs if ending else ()
+            self._traces.turned(
+                work.event_id,
+                work.id,
+                seconds,
+                of_timer=work.message is None,
+                runs=runs,
+                error=error,
+            )
 
     async def _deliver(self, address_id: bytes) -> None:
         until = await self._outbox.deliver(address_id, self._begun.pop(address_id, None))

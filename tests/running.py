@@ -160,6 +160,7 @@ def overrides(
     limits: dict[str, Any] | None = None,
     channels: dict[str, dict[str, Any]] | None = None,
     database: str = "",
+    hub: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Settings of a hub with the channels wa, sms and site, on the folder's own database unless
     `database` names another."""
@@ -192,6 +193,7 @@ def overrides(
             "public_url": public_url,
             "secret_key": "k" * 40,
             "allow_private_media": True,
+            **(hub or {}),
         },
         "dialogs": dialogs or {},
         "limits": {**FAST, **(limits or {})},

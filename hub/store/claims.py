@@ -57,6 +57,12 @@ class Work:
         return self.conversation["id"]  # type: ignore[no-any-return]  # a row holds Any
 
     @property
+    def event_id(self) -> bytes:
+        event = self.message or self.timer
+        assert event is not None
+        return event["id"]  # type: ignore[no-any-return]  # a row holds Any
+
+    @property
     def claims(self) -> int:
         return self.conversation["claims"] + 1  # type: ignore[no-any-return]  # a row holds Any
 
