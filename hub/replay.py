@@ -7,6 +7,7 @@ turns it lives in its journal alone.
 
 import asyncio
 import json
+import re
 from collections.abc import Coroutine
 from datetime import timedelta
 from functools import partial
@@ -336,6 +337,24 @@ def _compose_again(compose: Compose, reason: str) -> Message:
     return question.model_copy(update={"text": text})
 
 
+# NUL and halves of surrogate pairs, as JSON writes them: no database stores them.
+_MAYBE_ODD = re.compile(r"\\u(?:0000|d[89a-f])")
+_ODD = re.compile("[\0\ud800-\udfff]")
+
+
 def _as_json(value: Any) -> Any:
     """`value` as it will be read back, so that the first run sees what a replay sees."""
-    return json.loads(json.dumps(value, allow_nan=False))
+    text = json.dumps(value, allow_nan=False)
+    found = json.loads(text)
+    return _without_odd(found) if _MAYBE_ODD.search(text) else found
+
+
+def _without_odd(value: Any) -> Any:
+    match value:
+        case str():
+            return _ODD.sub("", value)
+        case list():
+            return [_without_odd(one) for one in value]
+        case dict():
+            return {_without_odd(name): _without_odd(one) for name, one in value.items()}
+    return value

@@ -312,3 +312,17 @@ async def test_what_was_said_before_a_failure_is_in_the_turn() -> None:
     turn = await Run(fails).turn(Started())
     assert isinstance(turn.outcome, Failed)
     assert turn.commands == (Say(Message.of("a")),)
+
+
+async def test_what_no_database_stores_is_left_out_of_a_calls_result() -> None:
+    seen: list[object] = []
+
+    async def fetch() -> dict[str, object]:
+        return {"a\0": ["b\0c", "\ud83d", "👩‍👩‍👧", r"\u0000", 1, None]}
+
+    @dialog("strange")
+    async def strange(chat: Chat) -> None:
+        seen.append(await chat.call(fetch))
+
+    assert await Run(strange).start() == Done()
+    assert seen == [{"a": ["bc", "", "👩‍👩‍👧", r"\u0000", 1, None]}]

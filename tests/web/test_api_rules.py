@@ -217,3 +217,18 @@ async def test_the_document_and_the_page_that_reads_it(site: Site) -> None:
     assert "/api/v1/conversations/{conversation_id}/release" in html
     assert "<script" not in html
     assert "http" not in policy
+
+
+async def test_a_nul_is_left_out_of_bodies_and_refused_in_queries(site: Site) -> None:
+    _, thread = await a_thread(site)
+    at = f"/conversations/{thread}"
+    said = {"text": "a\0b \\u0000", "client_id": "c\0", "note": True}
+    status, told = await site.call("POST", f"{at}/messages", said)
+    assert status == 201, told
+    [shown] = told["items"]
+    assert (shown["text"], shown["client_id"]) == ("ab \\u0000", "c")
+    status, _ = await site.call("POST", f"{at}/release", {"resume": False, "note": "x\0y"})
+    assert status == 200
+    for path in ("/conversations?q=%00", "/customers?address=1%00", "/dead?channel=%00"):
+        status, told = await site.call("GET", path)
+        assert (status, told["code"]) == (422, "invalid"), path
