@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -40,12 +40,14 @@ class Said:
 
 @dataclass
 class Post:
-    """One try to deliver a message. `status` None: it never got an answer."""
+    """One try to deliver a message. `status` None: it never got an answer. `by` is who was asked,
+    where a driver knows several."""
 
     token: str
     begun: float
     ended: float = 0.0
     status: int | None = None
+    by: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
 
@@ -59,6 +61,9 @@ class Driver:
     pause: float
     rng: random.Random
     ending: str = ""
+    where: Callable[[], tuple[str, str]] | None = None
+    """Chooses whom to ask, where several serve: a name and a URL. Hooks are signed for `base_url`
+    all the same."""
     said: list[Said] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     in_flight: dict[int, Post] = field(default_factory=dict)
@@ -119,11 +124,12 @@ class Driver:
             await asyncio.sleep(REDELIVER_AFTER * self.rng.uniform(0.5, 1.5))
 
     async def _post(self, token: str, hook: Hook) -> Post:
-        post = Post(token, time.time())
+        by, url = self.where() if self.where else ("", self.base_url)
+        post = Post(token, time.time(), by=by)
         self.in_flight[id(post)] = post
         try:
             async with self._session.post(
-                self.base_url + hook.path, data=hook.body, headers=hook.headers
+                url + hook.path, data=hook.body, headers=hook.headers
             ) as answer:
                 await answer.read()
                 post.status = answer.status
