@@ -19,7 +19,7 @@ AT_ONCE = 4
 AIM = 1.6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Shared:
     """What a run came to: turns a second, how many each worker did, and what makes it void."""
 
