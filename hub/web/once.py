@@ -36,9 +36,10 @@ async def answer_once(
     try:
         response = await run()
         if isinstance(response, web.Response) and response.status < 300:
+            # From here on the key is not free, also where the answer cannot be kept.
+            done = True
             answer = response.body if isinstance(response.body, bytes) else b""
             await state.store.write(keep_answer, scope, key, response.status, answer)
-            done = True
         return response
     finally:
         if not done:

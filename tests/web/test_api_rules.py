@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hub.clock import id_text, new_id
 from hub.store.schema import channels as channel_rows
 from hub.store.schema import idempotency, media, messages
+from tests.databases import only_sqlite
 from tests.web.site import Site, running_site
 
 
@@ -217,6 +218,26 @@ async def test_the_document_and_the_page_that_reads_it(site: Site) -> None:
     assert "/api/v1/conversations/{conversation_id}/release" in html
     assert "<script" not in html
     assert "http" not in policy
+
+
+@only_sqlite
+async def test_what_was_done_is_not_done_again_though_its_answer_was_not_kept(site: Site) -> None:
+    _, thread = await a_thread(site)
+
+    def execute(conn: sa.Connection, statement: str) -> None:
+        conn.exec_driver_sql(statement)
+
+    async def post() -> int:
+        headers = {"Authorization": f"Bearer {site.token}", "Idempotency-Key": "k1"}
+        url = f"/conversations/{thread}/messages"
+        return (await site.call("POST", url, {"text": "once"}, headers=headers))[0]
+
+    fail = "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await site.hub.store.write(execute, f"CREATE TRIGGER t BEFORE UPDATE ON idempotency {fail}")
+    assert await post() == 500
+    await site.hub.store.write(execute, "DROP TRIGGER t")
+    assert await post() == 409
+    assert await site.count(messages) == 2
 
 
 async def test_a_nul_is_left_out_of_bodies_and_refused_in_queries(site: Site) -> None:
