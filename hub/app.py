@@ -36,6 +36,7 @@ from hub.rate import LocalRates, Rates
 from hub.redis_bus import RedisBus, open_redis_bus
 from hub.redis_rate import SharedRates
 from hub.retry import Retrying
+from hub.roll_call import SILENCE, RollCall, calling
 from hub.settings import Settings, require_secret_key, validate_channel
 from hub.spool import Spool
 from hub.store import Store, migrate_database, open_store, sqlite_path
@@ -272,7 +273,11 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             metrics=metrics,
             beat=worker.beat,
         )
-        async with draining(spool, intake, channels):
+        roll: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
+        if not settings.hub.on_sqlite:
+            call = RollCall(store, spool.waiting, max(limits.reconcile_for, SILENCE))
+            outbox.receipt_waits_elsewhere, roll = call.is_open, calling(call)
+        async with draining(spool, intake, channels), roll:
             yield Hub(
                 settings,
                 clock,

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -63,6 +63,8 @@ class Outbox:
         self.receipts_wait: Callable[[], bool] = lambda: False
         """While hooks wait to be stored nothing is sent again: one may be the receipt of a send
         whose outcome is unknown."""
+        self.receipt_waits_elsewhere: Callable[[bytes], Awaitable[bool]] | None = None
+        """Likewise, whether the receipt of this row's send may wait in another process."""
 
     def paused(self) -> frozenset[bytes]:
         """The channels whose sends wait until they are mended."""
@@ -99,7 +101,7 @@ class Outbox:
                     continue
                 return claimed.until
             if claimed.look_up:
-                if self.receipts_wait():
+                if await self._may_be_told(claimed.row["id"]):
                     await self.give_up(claimed)
                     return self._clock.now() + RECEIPTS_PAUSE
                 resend = await self._reconcile(claimed)
@@ -122,6 +124,13 @@ class Outbox:
             if not claimed.more and settled.state not in ("queued", "unknown"):
                 return None
             claimed = None
+
+    async def _may_be_told(self, row_id: bytes) -> bool:
+        """May the receipt of this send be here and not stored yet?"""
+        if self.receipts_wait():
+            return True
+        elsewhere = self.receipt_waits_elsewhere
+        return elsewhere is not None and await elsewhere(row_id)
 
     async def _hold_back(self, attempt: Attempt) -> Micros | None:
         """Put a send back whose channel's or customer's rate is used up; when its place is."""
