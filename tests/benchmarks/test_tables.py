@@ -18,6 +18,7 @@ FIXED = Costs(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # eight seconds of one processor, which may be shared by many
 def test_the_page_shows_what_the_simulation_says() -> None:
     text = PAGE.read_text("utf-8")
     for part in parts():
