@@ -16,6 +16,7 @@ from hub.errors import MediaRefused, SendFailed, StoreUnavailable, Unreachable
 from hub.media import MediaFetcher
 from hub.message import Media
 from hub.metrics import Metrics
+from hub.pool import look_for_ever
 from hub.rate import retry_delay
 from hub.store import Store
 from hub.store.attachments import due, settle
@@ -51,13 +52,7 @@ class Fetching:
         """Fetch what is due, for ever."""
         poked = Signal(self._bus, "media")
         try:
-            while True:
-                try:
-                    while await self.fetch_due():
-                        pass
-                except StoreUnavailable as error:
-                    log.warning("looking for attachments failed", error=str(error))
-                await poked.wait(2.0)
+            await look_for_ever("attachments", self.fetch_due, lambda: poked.wait(2.0))
         finally:
             poked.close()
 

@@ -1,12 +1,32 @@
-"""Runs one handler for many keys: each key by one task at a time, some keys at once."""
+"""Who works on and on: one handler for many keys, each key by one task at a time and some keys at
+once; and looks for work that nobody was told of."""
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Never
 
 import structlog
 
+from hub.errors import StoreUnavailable
+
 log = structlog.get_logger(__name__)
+
+
+async def look_for_ever(
+    what: str, look: Callable[[], Awaitable[object]], pause: Callable[[], Awaitable[object]]
+) -> Never:
+    """Look again and again while something is found, then pause. What goes wrong costs a pause and
+    not the loop: the store is away, or the look itself is wrong."""
+    while True:
+        try:
+            while await look():
+                pass
+        except StoreUnavailable as error:
+            log.warning("look failed", what=what, error=str(error))
+        except Exception as error:
+            log.error("look failed", what=what, error=type(error).__name__, exc_info=True)
+        await pause()
 
 
 class Pool:

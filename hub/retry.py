@@ -14,6 +14,7 @@ from hub.clock import SECOND, Clock
 from hub.connector import Hook
 from hub.errors import StoreUnavailable
 from hub.intake import Intake
+from hub.pool import look_for_ever
 from hub.store import Store
 from hub.store.dead import RawHook
 from hub.store.retries import DueHook, fail_again, is_due, take_due
@@ -44,13 +45,7 @@ class Retrying:
 
     async def run(self) -> None:
         """Read again what is due, for ever."""
-        while True:
-            try:
-                while await self.retry_due():
-                    pass
-            except StoreUnavailable as error:
-                log.warning("looking for hooks to read again failed", error=str(error))
-            await asyncio.sleep(self._poll)
+        await look_for_ever("hooks", self.retry_due, lambda: asyncio.sleep(self._poll))
 
     async def retry_due(self) -> int:
         """Read a few that are due; returns how many there were."""

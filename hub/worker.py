@@ -15,7 +15,7 @@ from hub.errors import LeaseLost, StoreUnavailable
 from hub.fetch import Fetching
 from hub.metrics import Metrics
 from hub.outbox import HELD_PAUSE, Outbox
-from hub.pool import Pool
+from hub.pool import Pool, look_for_ever
 from hub.retry import Retrying
 from hub.settings import LimitSettings
 from hub.store import Store
@@ -74,7 +74,9 @@ class Worker:
             self._bus.listen("held", self._sends.poke_if_running),
         ]
         self._background = [
-            asyncio.create_task(self._sweep_for_ever()),
+            asyncio.create_task(
+                look_for_ever("work", self.sweep, lambda: asyncio.sleep(self._limits.poll))
+            ),
             asyncio.create_task(self._keep_house()),
             asyncio.create_task(self._fetching.run()),
             asyncio.create_task(self._retrying.run()),
@@ -193,14 +195,6 @@ class Worker:
         for address_id in found.addresses:
             self._sends.poke(address_id)
         self._swept_at = time.monotonic()
-
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except StoreUnavailable as error:
-                log.warning("sweep failed", error=str(error))
-            await asyncio.sleep(self._limits.poll)
 
     async def _keep_house(self) -> None:
         limits = self._limits
