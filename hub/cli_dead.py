@@ -35,6 +35,15 @@ def _narrowing(command: Command) -> Command:
     return kind(channel(command))
 
 
+def _chosen(command: Command) -> Command:
+    """By their ids, or all of them: the arguments of `_wanted`."""
+    ids = click.argument("ids", nargs=-1, metavar="[ID]...")
+    every = click.option(
+        "--all", "everything", is_flag=True, help="All of them, or all of a kind or channel."
+    )
+    return ids(every(_narrowing(config_option(debug_option(command)))))
+
+
 @dead.command("list")
 @_narrowing
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, metavar="N")
@@ -101,11 +110,7 @@ def show_dead(id: str, raw: bool, config: Path | None) -> None:
 
 
 @dead.command("retry")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--all", "everything", is_flag=True, help="All of them, or all of a kind or channel.")
-@_narrowing
-@config_option
-@debug_option
+@_chosen
 def retry_dead(
     ids: tuple[str, ...],
     everything: bool,
@@ -135,11 +140,7 @@ def retry_dead(
 
 
 @dead.command("drop")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--all", "everything", is_flag=True, help="All of them, or all of a kind or channel.")
-@_narrowing
-@config_option
-@debug_option
+@_chosen
 def drop_dead(
     ids: tuple[str, ...],
     everything: bool,
