@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import Postgres, Redis
 
@@ -55,6 +56,10 @@ WHOLE_HUB = {
     "web/test_watching.py",
 }
 HERE = Path(__file__).parent
+
+# No test fails for the time it takes: a loaded machine makes any of them slow.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 FAST = "not slow"
 
 
