@@ -6,6 +6,7 @@ or contents are blanked, registered secrets are cut out of every string, and an 
 by type and place, since its text may quote a customer.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -74,7 +75,7 @@ def configure(level: str = "info", stream: BinaryIO | None = None) -> None:
     standard error) as JSON lines from `level` (debug, info, warning, error) up. Libraries talk
     much at info, so theirs are shown from warning up, from info only when level is debug."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    out = stream or sys.stderr.buffer
+    out = _Lossy(stream or sys.stderr.buffer)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -95,9 +96,25 @@ def configure(level: str = "info", stream: BinaryIO | None = None) -> None:
     logging.captureWarnings(True)
 
 
+class _Lossy:
+    """A stream of which nobody hears that it cannot be written: on a full disk the hub loses log
+    lines, and no work that wanted to tell of something."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 class _Lines(structlog.BytesLogger):
-    def __init__(self, stream: BinaryIO, name: str = "") -> None:
-        super().__init__(stream)
+    def __init__(self, stream: _Lossy, name: str = "") -> None:
+        super().__init__(stream)  # type: ignore[arg-type]  # it only writes and flushes
         self.name = name
 
 
