@@ -46,6 +46,7 @@ WEATHER: Sequence[dict[str, Any]] = (
     {"do": "no_receipts"},
 )
 """What the stand-ins do beside that."""
+LASTING = frozenset({"database_away", "redis_away", "disk_full"})
 LONG_AWAY = 60.0
 LOCK_WAIT = 5.0
 """A hub waits so long for a locked SQLite file before it says that the database is away."""
@@ -92,7 +93,7 @@ def faults(seed: int, *, alone: bool, long: bool) -> Iterator[Fault]:
             yield Fault(
                 kind=kind,
                 calm=rng.uniform(0.3, 1.2),
-                seconds=seconds,
+                seconds=seconds if kind in LASTING else 0.0,
                 target=rng.randrange(2),
                 how=rng.choice(ENDS),
                 provider=rng.choice(("wa", "wa", "sms")),

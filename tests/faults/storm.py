@@ -200,7 +200,7 @@ class Storm:
         """Its files cannot grow: the next process in its place has room again."""
         process = place.process
         assert process is not None
-        room = 0 if seconds < 3.0 else 1500
+        room = 0 if int(seconds * 10) % 2 else 1500
         with contextlib.suppress(ProcessLookupError):
             _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, hard))

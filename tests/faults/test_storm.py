@@ -52,8 +52,8 @@ async def test_a_storm_on_postgresql_and_redis_breaks_no_promise(tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_storm_on_sqlite_breaks_no_promise(tmp_path: Path) -> None:
-    findings = await ride(tmp_path, seed=SEED, seconds=SECONDS / 2)
+    findings = await ride(tmp_path, seed=SEED, seconds=SECONDS)
     click.echo(summary(findings.figures))
     assert not findings.problems, f"seed {SEED}\n{findings}"
-    assert findings.figures["kills"] >= 2
+    assert findings.figures["kills"] >= 1
     assert findings.figures["messages"] > 50
