@@ -9,6 +9,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     JsonValue,
     ValidationError,
     ValidationInfo,
@@ -90,6 +92,7 @@ class Section(BaseModel):
 
 class HubSettings(Section):
     """`allow_private_media` lets attachments be fetched from private and loopback addresses.
+    `proxies`: networks whose word for a visitor's address is believed.
     `metrics`: `/metrics` for tokens of role metrics or admin, or for whoever can reach it."""
 
     name: str = "Onethread"
@@ -109,6 +112,7 @@ class HubSettings(Section):
     allow_private_media: bool = False
     uvloop: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    proxies: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     metrics: Literal["token", "open"] = "token"
     traces: Annotated[str, AfterValidator(_check_traces)] = Field(default="", repr=False)
     traces_share: float = Field(default=1.0, ge=0, le=1)

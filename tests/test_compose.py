@@ -3,6 +3,7 @@
 They are read, not run: no Docker is wanted for the tests.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,11 @@ def test_what_is_mounted_is_there(name: str) -> None:
 def test_every_setting_in_the_environment_is_one() -> None:
     assert hubs()
     for service in hubs().values():
-        values: dict[str, dict[str, str]] = {}
+        values: dict[str, dict[str, Any]] = {}
         for name, value in service["environment"].items():
             section, setting = name.removeprefix("ONETHREAD_").lower().split("__")
-            values.setdefault(section, {})[setting] = re.sub(r"\$\{.*?\}", "x", value)
+            text = re.sub(r"\$\{.*?\}", "x", value)
+            values.setdefault(section, {})[setting] = json.loads(text) if text[0] == "[" else text
         Settings.model_validate(values)  # refuses what is no setting
 
 

@@ -6,11 +6,13 @@ kept as its hash. The site key only selects the channel.
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any, Protocol, cast, runtime_checkable
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
+from pydantic import IPvAnyNetwork
 
 from hub.channels import Channel
 from hub.clock import DAY, HOUR, Micros, new_id
@@ -114,12 +116,15 @@ class Visits:
     def allows_anywhere(self, request: web.Request) -> bool:
         return any(self.allows(request, channel) for channel in self._site_of.values())
 
+    def _address(self, request: web.Request) -> str:
+        return client_ip(request, self._state.settings.hub.proxies)
+
     async def open(self, request: web.Request, site: str, said: Mapping[str, Any]) -> Opened:
         """A session for this page: the one of `visitor_token` (a refresh), else a new visitor.
         Raises Problem 403, 404 or 429."""
         channel = self.channel(site)
         self.check_origin(request, channel)
-        if wait := self._sessions.take(client_ip(request)):
+        if wait := self._sessions.take(self._address(request)):
             raise limited(wait)
         now = self._state.clock.now()
         refresh = said.get("visitor_token")
@@ -178,7 +183,7 @@ class Visits:
         context = dict(session.context)
         known = bool(context.get("verified"))
         if not who.verified and (known or site.settings.identity == "enforced"):
-            if wait := self._failures.take(client_ip(request)):
+            if wait := self._failures.take(self._address(request)):
                 raise limited(wait)
             raise Problem(401, "identity_unverified", "The proof does not hold.")
         external_id = f"user:{site.settings.site}:{who.user_id}"
@@ -253,13 +258,22 @@ class Visits:
         return self.site(channel).frame_hook(visitor, frame, self._state.clock.now())
 
 
-def client_ip(request: web.Request) -> str:
-    """The visitor's address. What a proxy says is believed only of one on this machine."""
-    peer = request.remote or ""
-    forwarded = request.headers.get("X-Forwarded-For")
-    if forwarded and (peer.startswith("127.") or peer == "::1"):
-        return forwarded.rpartition(",")[2].strip()[:64]
-    return peer
+def client_ip(request: web.Request, proxies: Sequence[IPvAnyNetwork]) -> str:
+    """The visitor's address: the first one, from here outwards, that is no proxy of ours."""
+    said = ",".join(request.headers.getall("X-Forwarded-For", ()))
+    hops = [hop[:64] for hop in map(str.strip, said.split(",")) if hop]
+    address = request.remote or ""
+    while hops and _is_within(address, proxies):
+        address = hops.pop()
+    return address
+
+
+def _is_within(address: str, proxies: Sequence[IPvAnyNetwork]) -> bool:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in proxies)
 
 
 def _origin(request: web.Request) -> str:

@@ -147,6 +147,7 @@ async def running_site(tmp_path: Path, **changes: Any) -> AsyncIterator[Site]:
                 "spool": str(tmp_path / "spool"),
                 "public_url": changes.pop("public_url", "http://127.0.0.1:8080"),
                 "secret_key": "k" * 32,
+                "proxies": changes.pop("proxies", ["127.0.0.0/8"]),
             },
             "dialogs": {"modules": [], "default": ""},
             "limits": {"poll": poll},
