@@ -330,6 +330,26 @@ async def serving(
             await working
 
 
+async def _enter_hub(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    stopped: asyncio.Event,
+    ground: Ground | None = None,
+) -> Hub | None:
+    """Open the hub as soon as its server can be reached, also one that goes away meanwhile. None
+    when it is time to stop."""
+    while await await_database(settings.hub.database, stopped):
+        try:
+            return await stack.enter_async_context(open_hub(settings, ground=ground))
+        except StoreUnavailable as error:
+            if settings.hub.on_sqlite:
+                raise
+            log.warning("waiting for the database", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), 1.0)
+    return None
+
+
 async def serve(
     settings: Settings,
     ground: Ground,
@@ -342,12 +362,11 @@ async def serve(
     """Serve until SIGTERM or SIGINT; then finish what is in hand and return. Raises
     StoreUnavailable when the database cannot be written any more: whoever runs it starts again."""
     stopped = watch_stop()
-    if not await await_database(settings.hub.database, stopped):
-        return
-    async with (
-        open_hub(settings, ground=ground) as hub,
-        serving(hub, host, port, worker=worker) as url,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        hub = await _enter_hub(stack, settings, stopped, ground)
+        if hub is None:
+            return
+        url = await stack.enter_async_context(serving(hub, host, port, worker=worker))
         spare_collector()
         ready(url)
         lost = asyncio.create_task(hub.store.lost())
@@ -367,10 +386,10 @@ async def run_worker(settings: Settings, host: str = "", port: int | None = None
     from hub.web.watch import watching
 
     stopped = watch_stop()
-    if not await await_database(settings.hub.database, stopped):
-        return
     async with contextlib.AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(open_hub(settings))
+        hub = await _enter_hub(stack, settings, stopped)
+        if hub is None:
+            return
         if port is not None:
             await stack.enter_async_context(watching(hub.state, host, port))
         hub.worker.start()

@@ -6,6 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from hub.store import migrate_database
 from tests.faults.processes import Process
 from tests.faults.scaled import Scaled, open_scaled
 from tests.servers import Postgres
@@ -83,3 +84,22 @@ async def test_what_waiting_does_not_cure_ends_at_once(tmp_path: Path, fresh_pos
                 assert said in text
                 assert "s3cr3t" not in text
                 assert WAITING not in text
+
+
+@pytest.mark.slow
+async def test_a_server_that_goes_away_within_the_start_is_waited_for_too(
+    tmp_path: Path, fresh_postgres: str, postgres: Postgres
+) -> None:
+    await migrate_database(fresh_postgres)
+    name = fresh_postgres.rpartition("/")[2]
+    postgres.run(
+        "CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END $$",
+        "CREATE TRIGGER away BEFORE INSERT ON channels FOR EACH ROW EXECUTE FUNCTION away()",
+        database=name,
+    )
+    async with open_scaled(tmp_path, fresh_postgres) as house:
+        house.hub = house.spawn(house.port)
+        await says(house, house.hub, WAITING)
+        postgres.run("DROP TRIGGER away ON channels", database=name)
+        await house.hub.first_line()
