@@ -31,7 +31,7 @@ from hub.log import register_secrets
 from hub.media import MediaFetcher, MediaFolder
 from hub.metrics import Metrics
 from hub.outbox import Outbox
-from hub.process import await_database, spare_collector, watch_stop
+from hub.process import enter, spare_collector, watch_stop
 from hub.rate import LocalRates, Rates
 from hub.redis_bus import RedisBus, open_redis_bus
 from hub.redis_rate import SharedRates
@@ -330,26 +330,6 @@ async def serving(
             await working
 
 
-async def _enter_hub(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    stopped: asyncio.Event,
-    ground: Ground | None = None,
-) -> Hub | None:
-    """Open the hub as soon as its server can be reached, also one that goes away meanwhile. None
-    when it is time to stop."""
-    while await await_database(settings.hub.database, stopped):
-        try:
-            return await stack.enter_async_context(open_hub(settings, ground=ground))
-        except StoreUnavailable as error:
-            if settings.hub.on_sqlite:
-                raise
-            log.warning("waiting for the database", error=str(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), 1.0)
-    return None
-
-
 async def serve(
     settings: Settings,
     ground: Ground,
@@ -363,7 +343,9 @@ async def serve(
     StoreUnavailable when the database cannot be written any more: whoever runs it starts again."""
     stopped = watch_stop()
     async with contextlib.AsyncExitStack() as stack:
-        hub = await _enter_hub(stack, settings, stopped, ground)
+        hub = await enter(
+            stack, settings.hub.database, stopped, partial(open_hub, settings, ground=ground)
+        )
         if hub is None:
             return
         url = await stack.enter_async_context(serving(hub, host, port, worker=worker))
@@ -387,7 +369,7 @@ async def run_worker(settings: Settings, host: str = "", port: int | None = None
 
     stopped = watch_stop()
     async with contextlib.AsyncExitStack() as stack:
-        hub = await _enter_hub(stack, settings, stopped)
+        hub = await enter(stack, settings.hub.database, stopped, partial(open_hub, settings))
         if hub is None:
             return
         if port is not None:

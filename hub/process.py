@@ -2,15 +2,20 @@
 when it is told to."""
 
 import asyncio
+import contextlib
 import gc
 import random
 import signal
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
 from hub.errors import StoreUnavailable
 from hub.store import is_postgres, migrate_database
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +41,26 @@ async def await_database(url: str, stopped: asyncio.Event) -> bool:
         attempt.cancel()
         stop.cancel()
         await asyncio.gather(attempt, stop, return_exceptions=True)
+
+
+async def enter(
+    stack: contextlib.AsyncExitStack,
+    url: str,
+    stopped: asyncio.Event,
+    opening: Callable[[], contextlib.AbstractAsyncContextManager[T]],
+) -> T | None:
+    """Enter what stands on this database as soon as it can be reached, also where it goes away
+    meanwhile. None when `stopped` is set first."""
+    while await await_database(url, stopped):
+        try:
+            return await stack.enter_async_context(opening())
+        except StoreUnavailable as error:
+            if not is_postgres(url):
+                raise
+            log.warning("waiting for the database", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), 1.0)
+    return None
 
 
 async def _migrate(url: str) -> None:
