@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import orjson
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -19,6 +20,8 @@ from hub.errors import SettingsError, StoreUnavailable
 from hub.store.group import GROUP, Alone, Waiting
 from hub.store.sql import Batch, Item, P, Result, T, Unit
 from hub.store.writer import Future, resolve
+
+log = structlog.get_logger(__name__)
 
 LANES = 4
 PATIENCE = 0.02
@@ -149,7 +152,13 @@ class PostgresStore:
         seat = _Seat(self._engine)
         while waiting := self._take():
             self._taken_at, self._taken_by = asyncio.get_running_loop().time(), own
-            await self._commit(waiting, seat)
+            try:
+                await self._commit(waiting, seat)
+            except Exception as error:
+                # A mistake of ours: whoever waits must hear it, and the lane goes on.
+                log.error("group failed", error=type(error).__name__, exc_info=True)
+                for one in waiting:
+                    resolve(one.ticket, error, True)
             if self._taken_by is not own and not self._has_waited():
                 break  # another lane keeps up with what comes
         # Before anything else can run: what comes from here on opens a lane.
@@ -222,8 +231,12 @@ class _Seat:
 
     async def leave(self) -> None:
         conn, self._conn = self._conn, None
-        if conn is not None:
+        if conn is None:
+            return
+        try:
             await conn.close()
+        except Exception as error:
+            log.warning("connection not closed", error=type(error).__name__)
 
 
 def _transact(

@@ -21,7 +21,7 @@ from hub.store.accept import Acceptance, accept
 from hub.store.accounts import enrol
 from hub.store.changes import START, changes_after, is_kept, newest_place
 from hub.store.claims import Claim, Leased, Work, claim
-from hub.store.postgres import create_engine, look
+from hub.store.postgres import LANES, create_engine, look
 from hub.store.schema import addresses, changes, channels, customers, messages
 from tests.hub.line import AT, Line
 from tests.servers import Postgres
@@ -172,6 +172,17 @@ async def test_one_units_error_harms_no_other(stores: list[Store]) -> None:
     ]  # fmt: skip
     found = await stores[0].read(changes_after, START, 10)
     assert sorted(change.kind for change in found) == ["1", "2", "4", "7"]
+
+
+def answer_too_few(_conn: sa.Connection, _items: Sequence[int]) -> list[int]:
+    return []
+
+
+async def test_a_mistake_of_ours_leaves_nobody_waiting(stores: list[Store]) -> None:
+    for _ in range(LANES + 1):
+        with pytest.raises(ValueError, match="shorter"):
+            await asyncio.wait_for(stores[0].each(answer_too_few, 1), 5)
+    assert await asyncio.wait_for(stores[0].each(insert_or_fail, 1), 5) == 1
 
 
 def pause_all(conn: sa.Connection, items: Sequence[bytes]) -> list[None]:
