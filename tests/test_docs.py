@@ -1,5 +1,6 @@
 """The pages for people: their examples run as printed, and what they name is there."""
 
+import json
 import os
 import re
 import shutil
@@ -166,6 +167,8 @@ def test_every_default_is_the_one_in_force() -> None:
                 assert told == str(field.default).lower(), name
             elif isinstance(field.default, int | float):
                 assert float(told) == field.default, name
+            elif isinstance(field.default, tuple):
+                assert json.loads(told) == list(map(str, field.default)), name
             else:
                 assert told in (str(field.default), "empty", "none"), name
                 assert told not in ("empty", "none") or not field.default, name
