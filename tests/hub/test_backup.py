@@ -18,7 +18,10 @@ import pytest
 from hub.errors import SchemaTooNew, SettingsError, StoreUnavailable
 from hub.store.backup import back_up, inspect, restore
 from hub.store.migrate import HEAD, migrate_sqlite
+from tests.databases import only_sqlite
 from tests.hub.test_cli import onethread
+
+pytestmark = only_sqlite
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = '[hub]\nsecret_key = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"\n'
@@ -82,6 +85,13 @@ def writing(path: Path) -> Iterator[Callable[[], int]]:
 # Taking one
 
 
+def wait_for_more(count: Callable[[], int]) -> None:
+    seen, end = count(), time.monotonic() + 20
+    while count() <= seen:
+        assert time.monotonic() < end, "the writer does not write"
+        time.sleep(0.02)
+
+
 def test_a_copy_taken_while_hundreds_of_rows_a_second_are_written(tmp_path: Path) -> None:
     path = make(tmp_path / "hub.db", "live", rows=20_000)
     told: list[tuple[int, int]] = []
@@ -92,7 +102,10 @@ def test_a_copy_taken_while_hundreds_of_rows_a_second_are_written(tmp_path: Path
             told.append((done, whole))
             time.sleep(0.05)  # so that much is committed between two steps
 
-        copies = [back_up(path, tmp_path / f"{n}.db", progress) for n in range(3)]
+        copies = []
+        for n in range(3):
+            copies.append(back_up(path, tmp_path / f"{n}.db", progress))
+            wait_for_more(count)
         rate = (count() - before) / (time.monotonic() - began)
         after = count()
     assert rate > 100, f"{rate:.0f} units a second are no load"

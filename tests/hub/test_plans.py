@@ -29,6 +29,7 @@ from hub.store.retries import take_due
 from hub.store.schema import channels, messages
 from hub.store.signals import apply_signal
 from hub.store.sweep import pending, throw_away, wake_snoozed
+from tests.databases import only_sqlite
 from tests.faults.scene import Scene, playing
 from tests.filling import Filling, agent_of, fill, number_of
 from tests.posting import post_wa, status_item, text_item, wa_body
@@ -262,6 +263,7 @@ def scans(conn: sa.Connection, sql: str, parameters: Any) -> list[str]:
     ]
 
 
+@only_sqlite
 async def test_on_sqlite(tmp_path: Path) -> None:
     url, heard = f"sqlite:///{tmp_path}/hub.db", Heard()
     await asyncio.to_thread(fill, url, FILLING)

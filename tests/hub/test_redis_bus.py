@@ -13,7 +13,16 @@ from redis.asyncio import Redis as Client
 
 from hub.bus import Signal, Topic
 from hub.errors import SettingsError
-from hub.redis_bus import CLAIM_IDLE, GROUP, MOST, RedisBus, ask_version, connect, open_redis_bus
+from hub.redis_bus import (
+    CLAIM_IDLE,
+    GROUP,
+    MOST,
+    RedisBus,
+    ask_version,
+    connect,
+    end,
+    open_redis_bus,
+)
 from tests.servers import Redis
 
 
@@ -211,6 +220,23 @@ async def test_one_who_pokes_nothing_notices_that_redis_is_back(start: Process) 
     await until(lambda: not web.bus.is_connected)
     start.server.start()
     await until(lambda: web.bus.is_connected)
+
+
+async def test_a_cancellation_that_gets_lost_is_repeated() -> None:
+    lost = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            lost.set()
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(end([task]), 10)
+    assert lost.is_set()
+    assert task.cancelled()
 
 
 async def test_followers_look_again_after_their_subscription_was_cut(start: Process) -> None:
