@@ -57,6 +57,12 @@ async def test_kills_of_any_process_lose_and_double_nothing(
         assert not findings.problems, f"seed {SEED}\n{findings}"
 
 
+def heeds_stop(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 @pytest.mark.slow
 async def test_a_worker_and_a_web_process_stop_in_order(
     tmp_path: Path, fresh_postgres: str
@@ -64,7 +70,7 @@ async def test_a_worker_and_a_web_process_stop_in_order(
     async with open_scaled(tmp_path, fresh_postgres) as house:
         hub = await house.start()
         for process in (*house.workers, hub):
-            # A worker says nothing when it is ready.
-            await house.until(lambda: False, 1.5)
+            # A worker says nothing when it is ready; until it listens, a signal ends any process.
+            assert await house.until(lambda one=process: heeds_stop(one.pid), 30)
             process.send(signal.SIGTERM)
             assert await process.ended(15) == 0, process.err.read_text()
