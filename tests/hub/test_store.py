@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
@@ -200,10 +201,16 @@ async def test_many_units_share_few_commits(store: Store) -> None:
     assert sum(1 / size for _, size in rows) < 100
 
 
+def hold(conn: sa.Connection, items: Sequence[float]) -> list[None]:
+    time.sleep(max(items))
+    return [None] * len(items)
+
+
 async def test_the_urgent_go_first(store: Store) -> None:
+    held = store.each(hold, 0.5)  # until everybody waits
     rest = [store.each(note, f"rest {n}") for n in range(200)]
     urgent = [store.each(note_urgent, f"urgent {n}", urgent=True) for n in range(20)]
-    await asyncio.gather(*rest, *urgent)
+    await asyncio.gather(held, *rest, *urgent)
     order = [item for item, _ in await store.read(noted)]
     last_urgent = max(index for index, one in enumerate(order) if one.startswith("urgent"))
     assert last_urgent < 130, "at most one group was before them"
