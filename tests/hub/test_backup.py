@@ -73,21 +73,15 @@ def writing(path: Path) -> Iterator[Callable[[], int]]:
             return acknowledged
 
         try:
-            end = time.monotonic() + 20
-            while count() < 50:
-                assert time.monotonic() < end, "the writer does not write"
-                time.sleep(0.02)
+            wait_for_more(count, 50)
             yield count
         finally:
             writer.kill()
 
 
-# Taking one
-
-
-def wait_for_more(count: Callable[[], int]) -> None:
-    seen, end = count(), time.monotonic() + 20
-    while count() <= seen:
+def wait_for_more(count: Callable[[], int], than: int) -> None:
+    end = time.monotonic() + 20
+    while count() <= than:
         assert time.monotonic() < end, "the writer does not write"
         time.sleep(0.02)
 
@@ -105,7 +99,7 @@ def test_a_copy_taken_while_hundreds_of_rows_a_second_are_written(tmp_path: Path
         copies = []
         for n in range(3):
             copies.append(back_up(path, tmp_path / f"{n}.db", progress))
-            wait_for_more(count)
+            wait_for_more(count, count())
         rate = (count() - before) / (time.monotonic() - began)
         after = count()
     assert rate > 100, f"{rate:.0f} units a second are no load"
