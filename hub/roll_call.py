@@ -8,11 +8,15 @@ all it spooled is stored.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Never
 
 from hub.clock import SECOND, Micros, new_id
 from hub.errors import StoreUnavailable
+from hub.pool import look_for_ever
 from hub.store import Store
-from hub.store.spools import leave, may_wait_elsewhere, report, tell_time
+from hub.store.spools import leave, may_wait_elsewhere, report
+from hub.store.sql import lease_now
 
 EVERY = 1.0
 SILENCE = 20.0
@@ -39,11 +43,11 @@ class RollCall:
         reached = self._reached
         if reached is None:
             return True
+        now = await self._store.read(lease_now)
         if self._asked.get(row_id, 0) < reached:
             # Asked for the first time since the database was away.
-            self._asked[row_id] = await self._store.read(tell_time)
+            self._asked[row_id] = now
         asked = self._asked[row_id]
-        now = await self._store.read(tell_time)
         heard = now - self._patience if reached <= now - self._patience else 0
         if await self._store.read(may_wait_elsewhere, self._name, asked, heard):
             return True
@@ -62,11 +66,8 @@ class RollCall:
             self._asked.clear()
             self._reached = self._reported
 
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY)
-            with contextlib.suppress(StoreUnavailable):
-                await self.report()
+    async def run(self) -> Never:
+        await look_for_ever("roll call", self.report, partial(asyncio.sleep, EVERY))
 
     async def end(self) -> None:
         """To be called when no hook comes any more."""
@@ -78,7 +79,6 @@ class RollCall:
 @contextlib.asynccontextmanager
 async def calling(roll: RollCall) -> AsyncIterator[None]:
     """Answer the roll call as long as the block lasts."""
-    await roll.report()
     task = asyncio.create_task(roll.run())
     try:
         yield

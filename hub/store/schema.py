@@ -360,6 +360,15 @@ idempotency = sa.Table(
 )
 sa.Index("ix_idempotency_created_at", idempotency.c.created_at)
 
+spools = sa.Table(
+    "spools",
+    metadata,
+    _text("process"),
+    _time("stored_to", null=False),
+    _time("heard_at", null=False),
+    sa.PrimaryKeyConstraint("process"),
+)
+
 tokens = sa.Table(
     "tokens",
     metadata,

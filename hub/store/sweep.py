@@ -14,6 +14,7 @@ from hub.store.schema import (
     hooks,
     idempotency,
     messages,
+    spools,
     timers,
     visitors,
 )
@@ -150,6 +151,7 @@ def throw_away(
     )
     repeated = idempotency.delete().where(idempotency.c.created_at < at - 2 * DAY)
     gone += conn.execute(repeated).rowcount
+    gone += conn.execute(spools.delete().where(spools.c.heard_at < at - 2 * DAY)).rowcount
     gone += conn.execute(visitors.delete().where(visitors.c.expires_at < at - 30 * DAY)).rowcount
     return gone >= most
 
