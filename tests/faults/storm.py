@@ -156,9 +156,10 @@ class Storm:
 
     async def _kill(self, place: Place) -> None:
         await self.house.sample(place)
-        sending, at = self.sending(), time.time()
+        sending = self.sending()
         await self.house.kill(place)
-        self.record.stops.append(Stop(place.name, at, sending))
+        # Asked again: some sends were begun after the first look.
+        self.record.stops.append(Stop(place.name, time.time(), sending | self.sending()))
 
     async def _freeze(self, place: Place) -> None:
         """For two lease times, in the midst of a turn."""

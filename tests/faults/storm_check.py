@@ -12,6 +12,8 @@ from tests.faults.driver import Post, Said
 
 WOKEN = 1.5
 """Seconds after its waking in which a frozen process may still do what it had begun."""
+ON_ITS_WAY = 0.5
+"""Seconds after a kill in which a call may still reach the stand-in."""
 UNANSWERED = ("accept_silent", "accept_reset", "slow")
 
 
@@ -168,7 +170,7 @@ def cause_of(call: Call, record: Record) -> str:
     if call.fault and call.fault.partition("+")[0] in UNANSWERED:
         return "never answered in time"
     for stop in record.stops:
-        if call.row in stop.sending and call.at <= stop.at:
+        if call.row in stop.sending and call.at <= stop.at + ON_ITS_WAY:
             return "killed in flight" if stop.until is None else "frozen in flight"
     return "" if call.status is not None else "cut off in flight"
 
@@ -180,7 +182,7 @@ def is_cut_by(call: Call, kill: Stop) -> bool:
         call.row in kill.sending
         and call.status is None
         and fault not in ("hang", "reset", "accept_silent", "accept_reset")
-        and 0 <= kill.at - call.at < 1.0
+        and -ON_ITS_WAY <= kill.at - call.at < 1.0
     )
 
 
