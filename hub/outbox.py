@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 LATE = 0.2  # seconds after which what was begun must be asked again whether it may go
 HELD_PAUSE = 0.5  # seconds until what another worker has is looked at again, if all hints fail
+KEEP_PAUSE = 0.5  # seconds between tries to record an outcome while the store is away
 RECEIPTS_PAUSE = SECOND // 4
 
 
@@ -227,16 +228,14 @@ class Outbox:
         return settled if isinstance(settled, Settled) else None
 
     async def _keep(self, item: Settlement) -> Settled | LeaseLost:
-        """Record an outcome. While the store is away it is tried again, however long that takes:
+        """Record an outcome. While the store is away it is tried again until a stop cuts that off:
         what is known of a send must not become unknown. Whoever has taken the row over meanwhile
         makes it a lost lease."""
         while True:
             try:
                 return await self._store.each(settle, item)
             except StoreUnavailable:
-                if self.is_stopped:
-                    raise
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(KEEP_PAUSE)
 
     def _retry_at(self, attempt: Attempt, outcome: Sent | SendFailed) -> Micros | None:
         row, now = attempt.row, self._clock.now()

@@ -15,8 +15,9 @@ REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 
 def migrate_sqlite(path: Path) -> bool:
-    """Migrate under the database's own write lock. True when anything was done."""
-    from hub.store.sqlite import create_engine
+    """Migrate under the database's own write lock. True when anything was done. Raises
+    StoreUnavailable."""
+    from hub.store.sqlite import create_engine, explain
 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)  # customers' words are for the hub's own user
@@ -24,6 +25,10 @@ def migrate_sqlite(path: Path) -> bool:
     try:
         with engine.begin() as conn:
             return migrate(conn)
+    except sa.exc.DatabaseError as error:
+        if (explained := explain(error)) is error:
+            raise
+        raise StoreUnavailable(f"hub.database: {path}: {error.orig}") from explained
     finally:
         engine.dispose()
 

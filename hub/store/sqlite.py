@@ -131,10 +131,11 @@ class SqliteStore:
 
 def explain(error: Exception) -> Exception:
     """StoreUnavailable where the database itself cannot work now; any other error as it is."""
-    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+    original = getattr(error, "orig", None) or error
+    code = getattr(original, "sqlite_errorcode", None)
     if code is None or code & 0xFF not in CANNOT_WORK:
         return error
-    unavailable = StoreUnavailable(f"SQLite error {code}")
+    unavailable = StoreUnavailable(f"SQLite: {original}")
     unavailable.__cause__ = error
     return unavailable
 

@@ -313,6 +313,13 @@ def test_a_database_of_a_newer_release_is_refused(tmp_path: Path, here: Here) ->
     assert done.stderr.count("\n") == 1
 
 
+def test_a_file_that_is_no_database_is_named(tmp_path: Path, here: Here) -> None:
+    (tmp_path / "onethread.db").write_bytes(b"no database " * 100)
+    done = here("migrate")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "onethread.db: file is not a database" in done.stderr
+
+
 def test_check_knows_a_database_of_a_newer_release(tmp_path: Path, here: Here) -> None:
     assert here("init").returncode == 0
     assert here("migrate").returncode == 0
