@@ -62,9 +62,13 @@ class Scaled(House):
 
     async def start(self) -> Process:
         hub = await super().start()
+        self.start_workers()
+        return hub
+
+    def start_workers(self) -> None:
+        """Start those that are missing."""
         while len(self.workers) < WORKERS:
             self.workers.append(self.spawn_worker(len(self.workers)))
-        return hub
 
     async def replace_worker(self, number: int) -> None:
         """Kill a worker and start another in its place."""
