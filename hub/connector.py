@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from yarl import URL
 
 from hub.clock import Micros
 from hub.errors import NotReached, OutcomeUnknown
-from hub.message import Media, MediaKind, Outbound, Sent
+from hub.message import Inbound, Media, MediaKind, Outbound, Sent
 from hub.signal import Parsed
 
 
@@ -83,6 +83,9 @@ class Limits:
     (messages, seconds, burst) to one customer. Titles and descriptions count characters even
     where the text counts bytes; ids count bytes. `mixed_buttons`: reply and url buttons may
     stand together, up to `buttons` in all. `subjects`: a message may have a subject line.
+    `quick_replies`: chips under a text of any length, for more buttons than `buttons`; titles and
+    ids as for buttons. `media_types` names the MIME types a kind is taken in, where not all are.
+    `uploads`: attachments go as bytes, from the files of `Outbound.files`.
     """
 
     text: int
@@ -98,9 +101,12 @@ class Limits:
     list_body: int = 1024
     url_buttons: int = 0
     mixed_buttons: bool = False
+    quick_replies: int = 0
     subjects: bool = False
     media: Mapping[MediaKind, int] = field(default_factory=dict)
     media_count: int = 1
+    media_types: Mapping[MediaKind, frozenset[str]] = field(default_factory=dict)
+    uploads: bool = False
     captions: frozenset[MediaKind] = frozenset()
     places: bool = False
     contacts: bool = False
@@ -176,6 +182,8 @@ class Connector(ABC):
 
     Settings: ClassVar[type[ChannelSettings]]
     limits: ClassVar[Limits]
+    app: ClassVar[str] = ""
+    """The provider's app ("meta") whose one hook URL serves channels of several kinds."""
 
     def __init__(self, channel: ChannelRef, settings: Any, http: Http) -> None:
         self.channel = channel
@@ -201,6 +209,11 @@ class Connector(ABC):
         """Translate a genuine hook; pure. Every entry of a batch, each with its account, in the
         order they came. A bad item becomes `Unreadable`, an unknown kind a message of kind
         `unsupported`. Raises HookUnreadable when the whole body is garbage."""
+
+    def kind_of(self, hook: Hook) -> str:
+        """The channel kind whose connector reads this genuine hook: its own, except where one
+        URL of an app serves several kinds. Raises nothing."""
+        return self.channel.kind
 
     def answer(self, hook: Hook) -> HookAnswer:
         """What a genuine hook is answered once its messages are durable."""
@@ -268,4 +281,67 @@ class Identifies(Protocol):
     async def who_am_i(self) -> str:
         """Ask the provider who the credentials belong to: a short text for `check`. Raises a
         SendFailed."""
+        ...
+
+
+Keep = Callable[[Hook], Awaitable[None]]
+"""Stores what was fetched, as a hook that `parse` reads; returns once it is durable. Raises
+StoreUnavailable: then the provider must not be told that it was taken."""
+
+
+@runtime_checkable
+class Polls(Protocol):
+    @property
+    def polls(self) -> bool:
+        """Whether this channel is asked for its messages, rather than called."""
+        ...
+
+    async def poll(self, keep: Keep) -> None:
+        """Wait for what customers send and hand each item to `keep`; only then tell the provider
+        that it was taken. Runs until cancelled; the hub calls it again after an error, with a
+        growing pause. Raises a SendFailed, or what `keep` raises."""
+        ...
+
+
+@runtime_checkable
+class Acknowledges(Protocol):
+    async def acknowledge(self, inbound: Inbound) -> None:
+        """Tell the provider, once a message is stored, that it has arrived, where the customer's
+        app waits for that (a Telegram button's spinner). Best effort; raises a SendFailed."""
+        ...
+
+
+@runtime_checkable
+class MarksRead(Protocol):
+    async def mark_read(self, to: Outbound) -> None:
+        """Show the customer that `to.reply_to`, and what came before it, was read. Best effort;
+        raises a SendFailed."""
+        ...
+
+
+@runtime_checkable
+class Expires(Protocol):
+    async def expires_at(self) -> Micros | None:
+        """When the credentials end, None for never. Raises a SendFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTemplate:
+    """A template as the provider knows it. `status` is the provider's own word, lower case
+    ("approved", "pending", "rejected", "paused"); `body` has the variables as `{{name}}`."""
+
+    name: str
+    language: str
+    status: str
+    quality: str = ""
+    category: str = ""
+    body: str = ""
+    components: JsonValue = None
+
+
+@runtime_checkable
+class SyncsTemplates(Protocol):
+    async def list_templates(self) -> list[ListedTemplate]:
+        """All templates of this account. Raises a SendFailed."""
         ...

@@ -6,6 +6,7 @@ the API and the screens share one vocabulary (docs/architecture.md lists the wor
 
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -159,6 +160,21 @@ class Referral(Word):
     utm: dict[str, str] = Field(default_factory=dict)
 
 
+FormatType = Literal[
+    "bold", "italic", "underline", "strike", "spoiler", "code", "pre", "quote", "link", "mention"
+]
+
+
+class Format(Word):
+    """How a stretch of the text is shown. `start` and `length` count code points of the text;
+    `url` is of a link whose text is another."""
+
+    type: FormatType
+    start: int
+    length: int
+    url: str = ""
+
+
 class ReplyTo(Word):
     """The message this one answers, by the provider's id; it may be one we never stored."""
 
@@ -171,7 +187,8 @@ class Message(Word):
     """What is said. `text` is code point for code point what was typed, after NFC.
 
     `kind` follows from the content unless given (`Message.of`): a choice wins, then place and
-    contacts, then the kind of the first attachment.
+    contacts, then the kind of the first attachment. `html` is an e-mail's body, sanitised, where
+    it shows more than the text. Messages of one `album` were sent as one.
     """
 
     text: str = ""
@@ -186,6 +203,9 @@ class Message(Word):
     subject: str = ""
     forwarded: bool = False
     standby: bool = False
+    formats: tuple[Format, ...] = ()
+    html: str = ""
+    album: str = ""
     kind: Kind = "text"
 
     @classmethod
@@ -204,6 +224,9 @@ class Message(Word):
         subject: str = "",
         forwarded: bool = False,
         standby: bool = False,
+        formats: tuple[Format, ...] = (),
+        html: str = "",
+        album: str = "",
     ) -> "Message":
         """A message whose text is NFC-normalised and whose kind follows from its content."""
         kind: Kind = "text"
@@ -234,6 +257,9 @@ class Message(Word):
             subject=subject,
             forwarded=forwarded,
             standby=standby,
+            formats=formats,
+            html=html,
+            album=album,
             kind=kind,
         )
 
@@ -334,9 +360,19 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The customer's last message on this address: what an e-mail continues."""
+
+    external_id: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
     """One provider call to make. `correlation_id` comes back in receipts where the platform
-    allows; `attempt` starts at 1; `reply_to` is an external id to quote."""
+    allows; `attempt` starts at 1; `reply_to` is an external id to quote. `files` are the
+    attachments' bytes on disk, in the order of `message.media`, where `Limits.uploads`; `earlier`
+    is given where `Limits.subjects`."""
 
     id: bytes
     to: Address
@@ -344,6 +380,8 @@ class Outbound:
     correlation_id: str
     attempt: int = 1
     reply_to: str = ""
+    files: tuple[Path, ...] = ()
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,17 @@ Row = dict[str, Any]
 
 def content_of(message: Message) -> Row | None:
     """What of a message has no column of its own."""
-    if message.kind == "text" and not message.buttons and not message.forwarded:
+    if message.kind == "text" and not any(
+        (
+            message.buttons,
+            message.forwarded,
+            message.standby,
+            message.subject,
+            message.formats,
+            message.html,
+            message.album,
+        )
+    ):
         return None
     return message.model_dump(mode="json", exclude_defaults=True, exclude=_OWN_COLUMNS) or None
 

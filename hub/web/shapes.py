@@ -7,7 +7,7 @@ from pydantic import JsonValue, WithJsonSchema
 from typing_extensions import TypedDict
 
 from hub.errors import ErrorClass
-from hub.message import Direction, Kind, MediaKind, MediaState, ReceiptStatus, State
+from hub.message import Direction, FormatType, Kind, MediaKind, MediaState, ReceiptStatus, State
 
 IdText = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 TimeText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -103,6 +103,15 @@ class ReceiptJson(TypedDict):
     at: TimeText
 
 
+class FormatJson(TypedDict):
+    """How a stretch of the text is shown; `start` and `length` count its code points."""
+
+    type: FormatType
+    start: int
+    length: int
+    url: str
+
+
 class MessageJson(TypedDict):
     """One message of a thread, in or out, or an agents' note."""
 
@@ -129,6 +138,9 @@ class MessageJson(TypedDict):
     forwarded: bool
     standby: bool
     subject: str
+    formats: list[FormatJson]
+    html: str
+    album: str
     edited_at: TimeText | None
     deleted_at: TimeText | None
     external_id: str | None

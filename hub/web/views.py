@@ -16,6 +16,7 @@ from hub.web.shapes import (
     ConversationJson,
     CustomerJson,
     ErrorJson,
+    FormatJson,
     MediaJson,
     MessageJson,
     PartJson,
@@ -87,6 +88,9 @@ def message_json(row: MessageRow, loaded: Messages, links: MediaLinks) -> Messag
         "forwarded": bool(content.get("forwarded")),
         "standby": bool(content.get("standby")),
         "subject": content.get("subject", ""),
+        "formats": [_format(span) for span in content.get("formats", ())],
+        "html": content.get("html", ""),
+        "album": content.get("album", ""),
         "edited_at": time_text(row.edited_at),
         "deleted_at": time_text(row.deleted_at),
         "external_id": row.external_id,
@@ -101,6 +105,15 @@ def message_json(row: MessageRow, loaded: Messages, links: MediaLinks) -> Messag
         ],
         "sent_at": time_text(row.sent_at),
         "created_at": iso(row.created_at),
+    }
+
+
+def _format(span: dict[str, Any]) -> FormatJson:
+    return {
+        "type": span["type"],
+        "start": span["start"],
+        "length": span["length"],
+        "url": span.get("url", ""),
     }
 
 
