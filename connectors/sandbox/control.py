@@ -9,7 +9,6 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from connectors.sandbox.customer import CustomerMessage
 from connectors.sandbox.faults import Fault, bare_number
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class _Control:
         return json_response({"items": items, "next": newest})
 
     async def write(self, request: web.Request) -> web.Response:
-        said = CustomerMessage.model_validate_json(await request.read())
+        said = self._standin.message_model.model_validate_json(await request.read())
         # A cancelled call must not take the webhook's future with it.
         writing = self._standin.customer_writes(request.match_info["number"], said)
         written = await asyncio.shield(asyncio.ensure_future(writing))

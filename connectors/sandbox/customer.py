@@ -1,6 +1,6 @@
 """What a customer can do on her phone, as the control calls take it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -54,8 +54,14 @@ class CustomerMessage(_Strict):
     `account` may be left out when the stand-in has one account only. `batch` holds the
     message back until the account's next message without it; all go out in one POST.
     `wait` answers only after the hook took it. `raw` is laid over the provider's own message
-    object (WhatsApp) or form (Twilio), for what this model cannot say.
+    object (WhatsApp) or form (Twilio), for what this model cannot say. A stand-in whose phones
+    can do more extends this model, and names all its kinds in `contents`.
     """
+
+    contents: ClassVar[tuple[str, ...]] = (
+        "text", "image", "video", "audio", "voice", "document", "sticker",
+        "location", "contacts", "button", "list_row", "reaction",
+    )  # fmt: skip
 
     account: str | None = None
     text: str | None = None
@@ -79,9 +85,9 @@ class CustomerMessage(_Strict):
 
     @model_validator(mode="after")
     def _has_one_content(self) -> "CustomerMessage":
-        contents = [kind for kind in _CONTENTS if getattr(self, kind) is not None]
-        if len(contents) > 1 or not (contents or self.raw):
-            raise ValueError(f"give exactly one of {', '.join(_CONTENTS)}")
+        given = [kind for kind in self.contents if getattr(self, kind) is not None]
+        if len(given) > 1 or not (given or self.raw):
+            raise ValueError(f"give exactly one of {', '.join(self.contents)}")
         if self.batch and self.wait:
             raise ValueError("a message held back for a batch cannot be waited for")
         return self
@@ -89,7 +95,7 @@ class CustomerMessage(_Strict):
     @property
     def kind(self) -> str:
         """The name of the content given, "raw" without one."""
-        return next((kind for kind in _CONTENTS if getattr(self, kind) is not None), "raw")
+        return next((kind for kind in self.contents if getattr(self, kind) is not None), "raw")
 
     @property
     def file(self) -> File | None:
@@ -104,12 +110,6 @@ class CustomerMessage(_Strict):
     def quotes(self) -> str | None:
         """The external id of the message this one answers."""
         return (self.tap.reply_to if self.tap else None) or self.reply_to
-
-
-_CONTENTS = (
-    "text", "image", "video", "audio", "voice", "document", "sticker",
-    "location", "contacts", "button", "list_row", "reaction",
-)  # fmt: skip
 
 
 class Phone(_Strict):

@@ -21,13 +21,14 @@ Deed = Literal[
     "duplicate_receipts",
     "no_receipts",
     "duplicate_webhook",
+    "late_webhook",
 ]
 
 REFUSALS = frozenset({"status", "hang", "reset"})
 ANSWERS = REFUSALS | {"accept_silent", "accept_reset", "receipt_first", "slow"}
 RECEIPTS = frozenset({"reorder_receipts", "duplicate_receipts", "no_receipts"})
 READS = REFUSALS | {"slow"}
-WEBHOOKS = frozenset({"duplicate_webhook"})
+WEBHOOKS = frozenset({"duplicate_webhook", "late_webhook"})
 
 
 class Match(BaseModel):
@@ -47,6 +48,7 @@ class Fault(BaseModel):
     """One fault. At most one of each family (answer, receipts, webhook) strikes a call.
 
     - `status`: answers `status` with the provider's `code` and Retry-After; not accepted.
+      200 is an error in an answer that looks like success, as Meta has sent it.
     - `hang`: reads the request and never answers; not accepted.
     - `reset`: reads the request and resets the connection; not accepted.
     - `accept_silent`, `accept_reset`: accepted, receipts go out, but no answer / a reset.
@@ -55,9 +57,10 @@ class Fault(BaseModel):
     - `reorder_receipts`: in reverse; `duplicate_receipts`: each twice;
       `no_receipts`: the phone shows the message, no receipt is posted.
     - `duplicate_webhook`: the customer's message is posted twice.
+    - `late_webhook`: it is posted `seconds` later, so that what she does next overtakes it.
 
     `on = "media"` makes `status`, `hang`, `reset` and `slow` strike media downloads instead,
-    `on = "list"` the list of messages.
+    `on = "list"` the list of messages, `on = "look_up"` the questions of who somebody is.
     `times` counts down to 0; -1 strikes for ever. `seconds` and `retry_after` are seconds.
     """
 
@@ -65,9 +68,10 @@ class Fault(BaseModel):
 
     match: Match = Match()
     do: Deed
-    on: Literal["send", "media", "list"] = "send"
-    status: int = Field(500, ge=400, le=599)
+    on: Literal["send", "media", "list", "look_up"] = "send"
+    status: int = Field(500, ge=200, le=599)
     code: int | None = None
+    subcode: int | None = None
     retry_after: float | None = None
     seconds: float = 1.0
     times: int = Field(1, ge=-1)
@@ -76,6 +80,8 @@ class Fault(BaseModel):
     def _fits_its_call(self) -> "Fault":
         if self.on != "send" and self.do not in READS:
             raise ValueError(f"{self.do} cannot strike a download")
+        if 200 < self.status < 400:
+            raise ValueError("status is 200 or an error's")
         return self
 
     def strikes(self, names: Collection[str], phone: str, text: str) -> bool:

@@ -43,6 +43,7 @@ class Standin(ABC, Generic[A]):
     """A provider over HTTP. State lives in memory and outlasts `stop`."""
 
     account_model: type[A]
+    message_model: ClassVar[type[CustomerMessage]] = CustomerMessage
     fault_codes: ClassVar[dict[int, int]]
 
     def __init__(self, *, now: Callable[[], float] = time.time, keep: int | None = None) -> None:
@@ -65,7 +66,7 @@ class Standin(ABC, Generic[A]):
 
     @abstractmethod
     def hear(self, account: A, phone: str, said: CustomerMessage) -> tuple[Item, Post | None]:
-        """The customer's message as an item and as the webhook that carries it.
+        """The customer's message as an item, a new one or one it changes, and as its webhook.
 
         The webhook is None when it waits for the rest of its batch. Raises `ControlError`.
         """
@@ -188,24 +189,27 @@ class Standin(ABC, Generic[A]):
     async def customer_writes(
         self, number: str, message: CustomerMessage | None = None, **fields: Any
     ) -> Written:
-        """Let the customer send a message, given whole or by the fields of `CustomerMessage`.
+        """Let the customer send a message, given whole or by the fields of `message_model`.
 
         Raises `ControlError` for what a phone cannot do, such as tapping a button not shown.
         """
-        said = message or CustomerMessage.model_validate(fields)
+        said = message or self.message_model.model_validate(fields)
         account = self.account(said.account)
         phone = bare_number(number)
         if said.name is not None:
             self.set_phone(phone, name=said.name)
         self._check_tap(said)
         item, post = self.hear(account, phone, said)
-        self.transcript.add(item)
+        self.transcript.put(item)
         self.react(account, item)
         status = None
         if post is not None:
             if said.wait:
                 post.done = asyncio.get_running_loop().create_future()
-            twice = self.faults.take(WEBHOOKS, account.names, phone, item.text)
+            fault = self.faults.take(WEBHOOKS, account.names, phone, item.text)
+            if fault is not None and fault.do == "late_webhook":
+                post.due = time.monotonic() + fault.seconds
+            twice = fault is not None and fault.do == "duplicate_webhook"
             (self.deliveries.put_twice if twice else self.deliveries.put)(post)
             if post.done is not None:
                 status = await post.done
@@ -291,7 +295,11 @@ class Standin(ABC, Generic[A]):
         if fault.do == "status":
             code = fault.code or self.fault_codes.get(fault.status, self.fault_codes[500])
             raise Refusal(
-                code, "a fault was asked for", status=fault.status, retry_after=fault.retry_after
+                code,
+                "a fault was asked for",
+                subcode=fault.subcode,
+                status=fault.status,
+                retry_after=fault.retry_after,
             )
         if fault.do == "hang":
             await hold()

@@ -13,8 +13,9 @@ class Item:
     """One message on a phone; "in" was written by the customer, "out" reached her.
 
     `n` orders the items; `changed` is the same counter at the item's last change. `at` is in
-    seconds UTC. `by` is "provider" for what the provider said by itself, such as the answer
-    to STOP. `correlation` is what the business asked to have echoed in receipts.
+    seconds UTC. `quick_replies` are chips that vanish with the next message, `edits` how often
+    the text was changed. `by` is "provider" for what the provider said by itself, such as the
+    answer to STOP. `correlation` is what the business asked to have echoed in receipts.
     """
 
     account: str
@@ -29,6 +30,7 @@ class Item:
     header: str = ""
     footer: str = ""
     buttons: list[dict[str, str]] = field(default_factory=list)
+    quick_replies: list[dict[str, str]] = field(default_factory=list)
     list_button: str | None = None
     rows: list[dict[str, str]] = field(default_factory=list)
     media: list[dict[str, Any]] = field(default_factory=list)
@@ -40,6 +42,7 @@ class Item:
     reply_to: str | None = None
     error: int | None = None
     correlation: str | None = None
+    edits: int = 0
     n: int = 0
     changed: int = 0
 
@@ -63,6 +66,15 @@ class Transcript:
         self._phones.setdefault(item.phone, deque()).append(item)
         if self._keep is not None and len(self._order) > self._keep:
             self._forget_oldest()
+        self._wake(item.phone)
+        return item
+
+    def put(self, item: Item) -> Item:
+        """Add a new item, or tell those who wait that a known one has changed."""
+        if not item.n:
+            return self.add(item)
+        self._count += 1
+        item.changed = self._count
         self._wake(item.phone)
         return item
 
