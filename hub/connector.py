@@ -169,12 +169,28 @@ class Http:
                 data=data,
                 timeout=self.timeout,
                 allow_redirects=False,
+                middlewares=(_call_once,),
             ) as response:
                 yield response
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotReached(type(error).__name__) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise OutcomeUnknown(type(error).__name__) from None
+
+
+async def _call_once(
+    request: aiohttp.ClientRequest, call: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    # aiohttp repeats a GET whose connection broke, and there are gateways that send by GET.
+    try:
+        return await call(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise OutcomeUnknown(type(error).__name__) from None
+
+
+POST = frozenset({"POST"})
 
 
 class Connector(ABC):
@@ -209,6 +225,11 @@ class Connector(ABC):
         """Translate a genuine hook; pure. Every entry of a batch, each with its account, in the
         order they came. A bad item becomes `Unreadable`, an unknown kind a message of kind
         `unsupported`. Raises HookUnreadable when the whole body is garbage."""
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The HTTP methods of hooks that bring something to store."""
+        return POST
 
     def kind_of(self, hook: Hook) -> str:
         """The channel kind whose connector reads this genuine hook: its own, except where one

@@ -55,7 +55,7 @@ async def receive(request: web.Request, channel: Channel) -> web.Response:
         answered("refused").inc()
         log.warning("hook rejected", channel=channel.name, reason=str(rejected))
         return web.Response(status=403, text="not genuine")
-    if hook.method == "POST":
+    if hook.method in channel.connector.methods:
         try:
             answered(await _keep(state, channel, hook)).inc()
         except SpoolRefused as error:
