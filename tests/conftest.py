@@ -44,6 +44,7 @@ WHOLE_HUB = {
     "web/test_auth.py",
     "web/test_demo_paths.py",
     "web/test_foreign_items.py",
+    "web/test_gateway_hooks.py",
     "web/test_hooks.py",
     "web/test_live.py",
     "web/test_metrics.py",
