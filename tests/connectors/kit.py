@@ -22,10 +22,10 @@ The whole test file of a channel:
 `api_base` is the URL of a real server on 127.0.0.1 that plays the provider. For every Receives
 the runner checks: translation, redelivery (equal results, equal dedupe_keys), that raws are
 JSON, missing, wrong and foreign signatures, and each field of the payload in turn nulled,
-removed and of a wrong type. For the connector: garbage bodies with a good signature, and (by
-the first Sends that is `sent`) 500, 429 with Retry-After, refused connection, time-out, reset,
-and a 2xx that says nothing. In all of them no secret and no message text may reach a log
-record or an error. `fails` compares the type, and `retry_in`, `code` and `new_id` where given.
+removed and of a wrong type: nothing is raised, and no sibling of its list is lost. For the
+connector: garbage bodies with a good signature, and (by the first Sends that is `sent`) 500, 429
+with Retry-After, refused connection, time-out, reset, and a 2xx that says nothing. In all of them
+no secret and no message text may reach a log record or an error. `fails` compares the type, and `retry_in`, `code` and `new_id` where given.
 """
 
 import logging
@@ -54,7 +54,14 @@ from hub.errors import (
 )
 from hub.message import Address, Message, Outbound
 from hub.signal import Unreadable
-from tests.connectors.oddities import GARBAGE, assert_well_formed, dedupe_keys, odd_bodies
+from tests.connectors.oddities import (
+    GARBAGE,
+    assert_well_formed,
+    dedupe_keys,
+    identities,
+    odd_bodies,
+    siblings,
+)
 from tests.connectors.provider import Behaviour, Reply, Request, closed_port, running
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -318,6 +325,10 @@ class Runner:
                 raise AssertionError(f"odd {place} raised {error!r}") from error
             for item in items:
                 assert_well_formed(item)
+            if alone := siblings(case.hook, place):
+                others = connector.parse(replace(case.hook, body=alone))
+                lost = identities(others) - identities(items)
+                assert not lost, f"odd {place} lost {lost}"
 
     async def garbage(self, body: bytes) -> None:
         connector = self.offline()

@@ -1,6 +1,7 @@
 """Payloads bent out of shape, one field at a time, and what every parsed item must still be."""
 
 import copy
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
@@ -73,6 +74,36 @@ def holder_of(payload: Any, path: tuple[str | int, ...]) -> Any:
     for key in path[:-1]:
         payload = payload[key]
     return payload
+
+
+def siblings(hook: Hook, place: str) -> bytes | None:
+    """The body without the element of a list that holds `place`, where the list has others; None
+    where the place stands in no such list."""
+    if "json" not in hook.headers.get("content-type", ""):
+        return None
+    payload = orjson.loads(hook.body)
+    path: list[str | int] = []
+    value = payload
+    for step in place.split("."):
+        key: str | int = int(step) if isinstance(value, list) else step
+        if isinstance(value, list) and len(value) > 1 and value[0] != value[1]:
+            return orjson.dumps(bent(payload, (*path, key), REMOVED))
+        path.append(key)
+        value = value[key]
+    return None
+
+
+def identities(items: list[Parsed]) -> Counter[tuple[str, ...]]:
+    """What tells each item that was read from others."""
+    return Counter(
+        ("message", item.dedupe_key)
+        if isinstance(item, Inbound)
+        else ("receipt", item.external_id, item.correlation_id, item.status)
+        if isinstance(item, Receipt)
+        else (type(item).__name__, item.sender)
+        for item in items
+        if not isinstance(item, Unreadable)
+    )
 
 
 def dedupe_keys(items: list[Parsed]) -> list[str]:

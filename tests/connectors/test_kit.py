@@ -74,7 +74,10 @@ class Toy(Connector):
             logging.getLogger("toy").debug("parsing with %s", SECRET)
         if not isinstance(items, list):
             return [Unreadable("toy", "items is no list")]
-        return [self.item(item, hook) for item in items]
+        found = [self.item(item, hook) for item in items]
+        if "gives up" in self.flaws and any(isinstance(item, Unreadable) for item in found):
+            return [item for item in found if isinstance(item, Unreadable)]
+        return found
 
     def item(self, item: Any, hook: Hook) -> Parsed:
         match item:
@@ -129,9 +132,14 @@ def sign(hook: Hook) -> Hook:
 
 
 ITEMS = json_hook({"items": [{"id": "1", "from": "rima", "text": "hello"}]})
+TWO = json_hook(
+    {"items": [{"id": "1", "from": "rima", "text": "hello"}, {"id": "2", "from": "a", "text": "b"}]}
+)
 HELLO = Inbound("toy", "rima", "1", "1", Message.of("hello"), RECEIVED_AT)
+OTHER = Inbound("toy", "a", "2", "2", Message.of("b"), RECEIVED_AT)
 CASES: list[Case] = [
     Receives("text", ITEMS, [HELLO]),
+    Receives("two", TWO, [HELLO, OTHER]),
     Sends(
         "text",
         Message.of("good morning"),
@@ -162,6 +170,7 @@ def checks(flaw: str, cases: list[Case]) -> dict[str, Callable[[], Any]]:
         ("type error", ["signature of text"]),
         ("tells", ["signature of text"]),
         ("nulls", ["odd fields in text"]),
+        ("gives up", ["odd fields in two"]),
         ("key", ["receives text"]),
         ("hasty", ["sends throttled", "fault 429"]),
         ("twice", ["sends text"]),
