@@ -25,7 +25,8 @@ JSON, missing, wrong and foreign signatures, and each field of the payload in tu
 removed and of a wrong type: nothing is raised, and no sibling of its list is lost. For the
 connector: garbage bodies with a good signature, and (by the first Sends that is `sent`) 500, 429
 with Retry-After, refused connection, time-out, reset, and a 2xx that says nothing. In all of them
-no secret and no message text may reach a log record or an error. `fails` compares the type, and `retry_in`, `code` and `new_id` where given.
+no secret and no message text may reach a log record or an error. `fails` compares the type, and
+`retry_in`, `code` and `new_id` where given.
 """
 
 import logging
