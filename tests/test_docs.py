@@ -21,7 +21,7 @@ from hub.settings import AppsSettings, DialogSettings, HubSettings, LimitSetting
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
-EXAMPLES = ("README.md", "docs/architecture.md", "docs/adding-a-channel.md", "docs/dialogs.md")
+EXAMPLES = ("README.md", "docs/architecture.md", "docs/connectors.md", "docs/dialogs.md")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECRETS = dict.fromkeys(("ONETHREAD_SECRET_KEY", "PIGEON_TOKEN", "PIGEON_SECRET"), "x" * 40)
 
@@ -116,7 +116,7 @@ def test_the_examples_run_as_printed(house: House, sheet: str) -> None:
 
 
 def test_the_channel_of_the_example_is_a_channel(house: House) -> None:
-    page = "docs/adding-a-channel.md"
+    page = "docs/connectors.md"
     write_files(house, page)
     said = house.run("onethread check")
     assert "channels.birds: hook URL http://127.0.0.1:8080/hooks/birds" in said
