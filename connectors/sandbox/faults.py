@@ -60,7 +60,8 @@ class Fault(BaseModel):
     - `late_webhook`: it is posted `seconds` later, so that what she does next overtakes it.
 
     `on = "media"` makes `status`, `hang`, `reset` and `slow` strike media downloads instead,
-    `on = "list"` the list of messages, `on = "look_up"` the questions of who somebody is.
+    `on = "list"` the list of messages, `on = "look_up"` the questions of who somebody is,
+    `on = "action"` typing and the like.
     `times` counts down to 0; -1 strikes for ever. `seconds` and `retry_after` are seconds.
     """
 
@@ -68,7 +69,7 @@ class Fault(BaseModel):
 
     match: Match = Match()
     do: Deed
-    on: Literal["send", "media", "list", "look_up"] = "send"
+    on: Literal["send", "media", "list", "look_up", "action"] = "send"
     status: int = Field(500, ge=200, le=599)
     code: int | None = None
     subcode: int | None = None

@@ -64,8 +64,9 @@ def make_content(mime: str, size: int | None = None) -> bytes:
         return _jpeg(seed, size)
     if base_mime == "application/pdf":
         content = _PDF + b"%" + seed.hex().encode() + b"\n"
-    elif base_mime == "video/mp4":
-        content = b"\0\0\0\x18ftypisom\0\0\2\0isommp41" + b"\0\0\0\x0bfree" + seed
+    elif base_mime in ("video/mp4", "audio/mp4"):
+        brand = b"M4A " if base_mime == "audio/mp4" else b"isom"
+        content = b"\0\0\0\x18ftyp" + brand + b"\0\0\2\0isommp41" + b"\0\0\0\x0bfree" + seed
     elif base_mime == "image/webp":
         content = _WEBP
     elif base_mime == "audio/ogg":
