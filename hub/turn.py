@@ -247,7 +247,7 @@ class Scene:
         self.channel: Channel | None = (
             channels.by_id.get(address["channel_id"]) if address else None
         )
-        self.message = message_of(work.message) if work.message else None
+        self.message = _said(work) if work.message else None
         row = work.conversation
         spoken = i18n.detect(self.message.text) if self.message else ""
         language = spoken or row["customer_language"] or i18n.DEFAULT
@@ -265,6 +265,7 @@ class Scene:
             epoch=row["owner_epoch"],
             at=at,
             message_id=work.message["id"] if work.message else None,
+            album=[row["id"] for row in work.album],
             timer_id=work.timer["id"] if work.timer else None,
             run_id=row["run_id"],
             menu=row["menu"],
@@ -339,6 +340,18 @@ class Scene:
         self.note(reason)
         self.ending.run_id = None
         self.ending.to_queue = True
+
+
+def _said(work: Work) -> Message:
+    """What the event says; the messages of an album are one, with all attachments and captions."""
+    assert work.message is not None
+    message = message_of(work.message)
+    if not work.album:
+        return message
+    parts = [message, *map(message_of, work.album)]
+    text = "\n".join(part.text for part in parts if part.text.strip())
+    media = tuple(item for part in parts for item in part.media)
+    return message.model_copy(update={"text": text, "media": media, "formats": ()})
 
 
 def _menu(rows: list[Row] | None) -> list[Any]:

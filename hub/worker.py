@@ -19,7 +19,7 @@ from hub.pool import Pool, look_for_ever
 from hub.retry import Retrying
 from hub.settings import LimitSettings
 from hub.store import Store
-from hub.store.claims import Claim, Leased, Work, claim, release
+from hub.store.claims import Claim, Gathering, Leased, Work, claim, release
 from hub.store.sends import Attempt, Wait
 from hub.store.sweep import pending, throw_away, wake_snoozed
 from hub.store.turns import Ending, commit
@@ -114,6 +114,9 @@ class Worker:
                 self._bus.poke_others("held", conversation_id)
                 seconds = min(claimed.left / SECOND + 0.01, HELD_PAUSE)
                 self._turns.poke_later(conversation_id, seconds)
+                return
+            if isinstance(claimed, Gathering):
+                self._turns.poke_later(conversation_id, claimed.left / SECOND)
                 return
             if claimed is None or not await self._turn(claimed) or not claimed.backlog:
                 return

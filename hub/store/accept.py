@@ -235,7 +235,8 @@ def _append(
     row["conversation_id"] = thread.id
     row["address_id"] = person.address_id
     row["seq"] = seq = state["next_seq"]
-    quiet = person.is_group or state["owner_kind"] != "bot"
+    standby = (row["content"] or {}).get("standby", False)
+    quiet = person.is_group or standby or state["owner_kind"] != "bot"
     row["handled_at"] = at if quiet else None
     state["next_seq"] = seq + 1
     state["unread"] += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.clock import Micros
+from hub.clock import SECOND, Micros
 from hub.store.bulk import Lookup, execute_many
 from hub.store.schema import (
     addresses,
@@ -39,8 +39,9 @@ class Claim:
 class Work:
     """A claimed conversation: its row, its customer's, the first event and the current run.
 
-    Exactly one of `message` and `timer` is set. `backlog` counts further unhandled messages;
-    `claims` counts the claims since an event was last committed, this one included.
+    Exactly one of `message` and `timer` is set. `album` are the messages that belong to `message`:
+    all of one album are one event. `backlog` counts further unhandled messages; `claims` counts
+    the claims since an event was last committed, this one included.
     """
 
     conversation: Row
@@ -51,6 +52,7 @@ class Work:
     run: Row | None = None
     journal: Entries = field(default_factory=list)
     backlog: int = 0
+    album: list[Row] = field(default_factory=list)
 
     @property
     def id(self) -> bytes:
@@ -74,7 +76,18 @@ class Leased:
     left: Micros
 
 
-Claimed = Work | Leased | None
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """The first event is an album of which more may come; look again in `left` microseconds."""
+
+    left: Micros
+
+
+Claimed = Work | Leased | Gathering | None
+
+# Telegram tells no end of an album; its parts come within a second or so.
+ALBUM_PAUSE = 3 * SECOND // 2
+ALBUM_WAIT = 5 * SECOND
 
 LOCK = Lookup(
     lambda keys: (
@@ -135,6 +148,21 @@ def _first_events(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
 
 
 FIRST_EVENTS = Lookup(_first_events)
+UNHANDLED = Lookup(
+    lambda keys: (
+        sa.select(
+            messages.c.id,
+            messages.c.conversation_id,
+            messages.c.kind,
+            messages.c.text,
+            messages.c.content,
+            messages.c.address_id,
+            messages.c.created_at,
+        )
+        .where(messages.c.handled_at.is_(None), messages.c.conversation_id.in_(keys))
+        .order_by(messages.c.conversation_id, messages.c.seq)
+    )
+)
 DUE_TIMERS = Lookup(
     lambda keys: (
         sa.select(timers)
@@ -179,6 +207,7 @@ def claim(conn: sa.Connection, items: Sequence[Claim]) -> list[Claimed]:
     rows = {row["id"]: row for row in LOCK.rows(conn, ids)}
     free = [id for id, row in rows.items() if row["lease_until"] <= now]
     work = _load(conn, {id: rows[id] for id in free}, items[0].at) if free else {}
+    waiting = _gather_albums(conn, work, items[0].at)
     lease = {item.conversation_id: item.lease for item in items}
     if work:
         execute_many(
@@ -191,9 +220,41 @@ def claim(conn: sa.Connection, items: Sequence[Claim]) -> list[Claimed]:
         row = rows.get(item.conversation_id)
         if row is not None and row["lease_until"] > now:
             result.append(Leased(row["lease_until"] - now))
+        elif item.conversation_id in waiting:
+            result.append(waiting[item.conversation_id])
         else:  # a conversation asked for twice in one group is handed out once
             result.append(work.pop(item.conversation_id, None))
     return result
+
+
+def _gather_albums(
+    conn: sa.Connection, work: dict[bytes, Work], at: Micros
+) -> dict[bytes, Gathering]:
+    """Give each album its further messages; take out of `work` those of which more may come."""
+    albums = {id: w for id, w in work.items() if w.message and _album_of(w.message)}
+    waiting: dict[bytes, Gathering] = {}
+    if not albums:
+        return waiting
+    parts: dict[bytes, list[Row]] = {id: [] for id in albums}
+    for row in UNHANDLED.rows(conn, list(albums)):
+        if _album_of(row) == _album_of(albums[row["conversation_id"]].message):
+            parts[row["conversation_id"]].append(row)
+    for id, found in parts.items():
+        first, last = found[0]["created_at"], found[-1]["created_at"]
+        left = min(last + ALBUM_PAUSE, first + ALBUM_WAIT) - at
+        if left > 0:
+            waiting[id] = Gathering(left)
+            del work[id]
+        else:
+            albums[id].album = found[1:]
+            albums[id].backlog -= len(found) - 1
+    return waiting
+
+
+def _album_of(row: Row | None) -> tuple[bytes, str] | None:
+    """The address and the name of a message's album."""
+    album = ((row or {}).get("content") or {}).get("album")
+    return (row["address_id"], album) if row and album else None
 
 
 def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes, Work]:

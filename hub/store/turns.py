@@ -108,6 +108,7 @@ class RunState:
 @dataclass(slots=True)
 class Ending:
     """Everything a turn commits together. `rows` are messages without conversation and seq.
+    `album` are the messages handled together with `message_id`.
     With `send` the first send to that address is begun in the same transaction."""
 
     conversation_id: bytes
@@ -124,6 +125,7 @@ class Ending:
     menu: list[Row] | None = None
     language: str | None = None
     customer_id: bytes | None = None
+    album: list[bytes] = field(default_factory=list)
     send: SendClaim | None = None
 
 
@@ -226,8 +228,9 @@ def _write_turns(conn: sa.Connection, kept: list[tuple[Ending, int]]) -> None:
         )
     execute_many(conn, COMMIT, updates)
     turns = [item for item, _ in kept]
-    if handled := [i for i in turns if i.message_id]:
-        execute_many(conn, HANDLED, [{"row_id": i.message_id, "at": i.at} for i in handled])
+    handled = [(i.at, id) for i in turns if i.message_id for id in (i.message_id, *i.album)]
+    if handled:
+        execute_many(conn, HANDLED, [{"row_id": id, "at": at} for at, id in handled])
     if fired := [i for i in turns if i.timer_id]:
         execute_many(conn, DROP_TIMER, [{"row_id": i.timer_id} for i in fired])
     if rows:

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.clock import DAY, id_text
-from hub.message import Alias, Message
+from hub.message import Alias, Inbound, Message
 from hub.signal import Echo, Edit, NumberChange, OptOut, Reaction, ReadByCustomer, Unsend
 from hub.store.attachments import due
 from hub.store.changes import START, changes_after, newest_place
@@ -33,7 +33,7 @@ from tests.databases import only_sqlite
 from tests.faults.scene import Scene, playing
 from tests.filling import Filling, agent_of, fill, number_of
 from tests.posting import post_wa, status_item, text_item, wa_body
-from tests.running import CUSTOMER, SMS_NUMBER, WA_ACCOUNT
+from tests.running import CUSTOMER, SMS_NUMBER, WA_ACCOUNT, House
 from tests.servers import Postgres
 from tests.statements import heard_by
 
@@ -104,6 +104,8 @@ async def hear_everything(scene: Scene, heard: Heard) -> None:
         assert {await post_wa(house, again), await post_wa(house, again)} == {200}
         early = wa_body(statuses=[status_item("wamid.not-yet", "delivered")])
         assert await post_wa(house, early) == 200
+        await take_album(house)
+        await scene.pass_time(6)
         await house.writes("sms", "STOP")
         await house.writes("sms", "START")
         await scene.reply("x" * 6000)
@@ -117,6 +119,14 @@ async def hear_everything(scene: Scene, heard: Heard) -> None:
         await give_signals(scene)
         await keep_house(scene)
         await read_lists(scene, where)
+
+
+async def take_album(house: House) -> None:
+    parts = [
+        Inbound(WA_ACCOUNT, HER, key, key, Message.of(key, album="13"), house.hub.clock.now())
+        for key in ("album.1", "album.2")
+    ]
+    await house.hub.intake.accept(house.hub.channels.by_name["wa"], list(parts))
 
 
 async def give_signals(scene: Scene) -> None:
