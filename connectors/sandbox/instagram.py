@@ -7,14 +7,17 @@ Facts are from Meta's documentation of both products, the Messenger API for Inst
 from collections.abc import Collection
 from typing import ClassVar, Literal
 
+from aiohttp import web
 from pydantic import model_validator
+from yarl import URL
 
 from connectors.sandbox import meta_account, meta_rules, meta_wire
 from connectors.sandbox.control import ControlError
 from connectors.sandbox.customer import Phone
+from connectors.sandbox.media import Media, make_content
 from connectors.sandbox.meta_customer import CustomerMessage
 from connectors.sandbox.meta_rules import Rules
-from connectors.sandbox.meta_standin import MetaStandin
+from connectors.sandbox.meta_standin import STORY_LIFE, MetaStandin
 from connectors.sandbox.meta_wire import Json
 from connectors.sandbox.refusal import Refusal
 from connectors.sandbox.transcript import Item
@@ -69,6 +72,10 @@ class Sandbox(MetaStandin[Account]):
     product: ClassVar[str] = "instagram"
     rules: ClassVar[Rules] = meta_rules.INSTAGRAM
 
+    def add_provider_routes(self, router: web.UrlDispatcher) -> None:
+        super().add_provider_routes(router)
+        router.add_get("/ig_messaging_cdn/", self._lead_on)
+
     def event(
         self, account: Account, phone: str, said: CustomerMessage, item: Item
     ) -> tuple[str, Json]:
@@ -89,9 +96,9 @@ class Sandbox(MetaStandin[Account]):
             if said.standby:
                 del told["payload"]
             return "messaging_postbacks", {"postback": told}
-        return "messages", {"message": self._message(said, item)}
+        return "messages", {"message": self._message(account, said, item)}
 
-    def _message(self, said: CustomerMessage, item: Item) -> Json:
+    def _message(self, account: Account, said: CustomerMessage, item: Item) -> Json:
         message: Json = {"mid": item.external_id}
         if said.get_started or said.link:
             raise ControlError("the first message of somebody new must say something")
@@ -107,13 +114,30 @@ class Sandbox(MetaStandin[Account]):
         else:
             message["attachments"] = meta_wire.attachments(said, self.cdn_urls(item))
         if said.story_reply is not None:
-            url = f"{self.base_url}/cdn/story-{said.story_reply.story_id}"
-            message["reply_to"] = {"story": {"id": said.story_reply.story_id, "url": url}}
+            story = self._story(account, said.story_reply.story_id)
+            message["reply_to"] = {"story": {"id": story.id, "url": self.cdn_url(story)}}
         elif said.quotes and not said.quick_reply:
             message["reply_to"] = {"mid": said.quotes}
         if said.referral is not None:
             message["referral"] = said.referral
         return message
+
+    def _story(self, account: Account, id: str) -> Media:
+        """A story of the account, which lasts a day."""
+        story = self.media.get(id)
+        if story is None:
+            content, until = make_content("image/jpeg"), self.now() + STORY_LIFE
+            story = Media(id, account.key, "image", "image/jpeg", content, until)
+            self.media[id] = story
+        return story
+
+    def cdn_url(self, media: Media) -> str:
+        """The address in a webhook, which leads on to the file."""
+        asset = URL(super().cdn_url(media)).path.rpartition("/")[2]
+        return f"{self.base_url}/ig_messaging_cdn/?asset_id={media.id}&signature={asset}"
+
+    async def _lead_on(self, request: web.Request) -> web.Response:
+        raise web.HTTPFound(f"{self.base_url}/cdn/{request.query.get('signature', '')}")
 
     def receipt_event(self, account: Account, item: Item, status: str) -> tuple[str, Json]:
         return "messaging_seen", {"read": {"mid": item.external_id}}

@@ -4,7 +4,7 @@ import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import orjson
 from aiohttp import web
@@ -124,7 +124,9 @@ class MetaStandin(standin.Standin[A]):
             item = self._changed(account, phone, said)
         else:
             item = self._new_item(account, phone, said)
-        field, event = self.event(account, phone, said, item)
+        field, event = "messages", dict[str, Any]()
+        if said.kind != "raw":
+            field, event = self.event(account, phone, said, item)
         if not (said.edit or said.unsend or said.read):
             self.last_deeds[account.key, phone] = self.now()
             self.drop_chips(account, phone)
