@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from connectors._whatsapp_account import quality
 from connectors._whatsapp_content import objects_of, part_of, read_content, text_of
 from connectors._whatsapp_errors import CODES
 from connectors._whatsapp_people import (
@@ -34,7 +35,17 @@ from hub.message import (
     ReplyTo,
     clean_text,
 )
-from hub.signal import Echo, Edit, NumberChange, OptOut, Parsed, Reaction, Unreadable, Unsend
+from hub.signal import (
+    Echo,
+    Edit,
+    NumberChange,
+    OptOut,
+    Parsed,
+    Reaction,
+    TemplateChange,
+    Unreadable,
+    Unsend,
+)
 
 STATUSES: dict[str, ReceiptStatus] = {
     "sent": "sent",
@@ -65,13 +76,16 @@ def read_entry(entry: Any, own: str, received_at: Micros) -> Iterator[Parsed]:
         if not value:
             yield Unreadable(own, "a change without a value", change)
         else:
-            yield from read_change(change, value, own, received_at)
+            yield from read_change(change, value, own, received_at, text_of(entry, "id"))
 
 
 def read_change(
-    raw: dict[str, Any], value: dict[str, Any], own: str, received_at: Micros
+    raw: dict[str, Any], value: dict[str, Any], own: str, received_at: Micros, waba_id: str
 ) -> Iterator[Parsed]:
     account = text_of(part_of(value, "metadata"), "phone_number_id")
+    if judged := read_template(value, account or own, waba_id or own, received_at):
+        yield judged
+        return
     change = Change(account or own, people_of(value), received_at)
     seen = False
     for name, items in value.items():
@@ -310,6 +324,23 @@ def read_user_id_update(item: dict[str, Any], change: Change) -> Parsed:
         return Unreadable(change.account, "a user id update without both ids", item)
     at = from_epoch(item.get("timestamp"), change.received_at)
     return moved(change.account, at, old, new)
+
+
+def read_template(
+    value: dict[str, Any], account: str, waba_id: str, at: Micros
+) -> TemplateChange | None:
+    """What WhatsApp thinks of a template now, told by fields of several names."""
+    name, language = (text_of(value, f"message_template_{which}") for which in ("name", "language"))
+    status = text_of(value, "event").lower()
+    score = quality(text_of(value, "new_quality_score"))
+    category = text_of(value, "new_category") or text_of(value, "message_template_category")
+    if not (name and language and (status or score or category)):
+        return None
+    status = STATUS_EVENTS.get(status, status)
+    return TemplateChange(account, waba_id, at, name, language, status, score, category.lower())
+
+
+STATUS_EVENTS = {"reinstated": "approved", "unlocked": "approved", "unarchived": "approved"}
 
 
 def read_account_error(item: dict[str, Any], change: Change) -> Parsed:

@@ -5,6 +5,7 @@ call all the same is Refused here rather than sent in part.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hub.errors import MediaFailed, Refused
@@ -141,24 +142,18 @@ def contact(card: ContactCard) -> Json:
 
 
 def template(use: TemplateUse) -> Json:
-    """An approved template with its values.
-
-    Variables are those of the body, by position ("1", "2") or by name. "header.NAME" is one of
-    the header, "header.image" (or video, document) the link of its attachment, and "button.0"
-    the end of the first button's URL.
-    """
+    """An approved template with its values, whose names `TemplateUse` explains."""
     header: list[Json] = []
     body: list[Json] = []
     buttons: list[Json] = []
     for name, value in sorted(use.variables.items(), key=position):
         where, _, plain = name.partition(".")
-        if where not in ("header", "button") or not plain:
+        if where not in PLACES or not plain:
             where, plain = "", name
-        if where == "button":
-            shown = {"type": "text", "text": one_line(value)}
-            buttons.append(
-                {"type": "button", "sub_type": "url", "index": plain, "parameters": [shown]}
-            )
+        if where in BUTTONS_OF_TEMPLATE:
+            sub_type, parameter_of = BUTTONS_OF_TEMPLATE[where]
+            part: Json = {"type": "button", "sub_type": sub_type, "index": plain}
+            buttons.append({**part, "parameters": [parameter_of(value)]})
         elif where == "header" and plain in ("image", "video", "document"):
             header.append({"type": plain, plain: {"link": value}})
         else:
@@ -168,10 +163,10 @@ def template(use: TemplateUse) -> Json:
         components.append({"type": "header", "parameters": header})
     if body:
         components.append({"type": "body", "parameters": body})
-    part: Json = {"name": use.name, "language": {"code": use.language}}
+    whole: Json = {"name": use.name, "language": {"code": use.language}}
     if components or buttons:
-        part["components"] = [*components, *buttons]
-    return part
+        whole["components"] = [*components, *sorted(buttons, key=lambda one: one["index"])]
+    return whole
 
 
 def position(variable: tuple[str, str]) -> tuple[str, int]:
@@ -188,3 +183,10 @@ def parameter(name: str, value: str) -> Json:
 def one_line(value: str) -> str:
     """The value without what WhatsApp refuses in one: line ends, tabs, runs of spaces."""
     return re.sub(r"[\r\n\t]+| {4,}", " ", value)
+
+
+BUTTONS_OF_TEMPLATE: dict[str, tuple[str, Callable[[str], Json]]] = {
+    "button": ("url", lambda value: {"type": "text", "text": one_line(value)}),
+    "payload": ("quick_reply", lambda value: {"type": "payload", "payload": value}),
+}
+PLACES = frozenset({"header", *BUTTONS_OF_TEMPLATE})

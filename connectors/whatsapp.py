@@ -1,7 +1,7 @@
 """WhatsApp by Meta's Cloud API: one business number is one channel.
 
 Protocol facts: Graph API v25.0, webhooks of `whatsapp_business_account` with the fields
-messages, smb_message_echoes, user_preferences and user_id_update.
+messages, smb_message_echoes, user_preferences, user_id_update and those of templates.
 """
 
 from typing import Any, ClassVar
@@ -10,10 +10,22 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field
 
 from connectors import graph
+from connectors._whatsapp_account import (
+    NUMBER_FIELDS,
+    TEMPLATE_PAGES,
+    TEMPLATES,
+    introduction,
+    limit_field,
+    listed,
+    next_page,
+    token_end,
+)
+from connectors._whatsapp_content import objects_of, part_of
 from connectors._whatsapp_errors import CODES, MEDIA_ATTEMPTS, MEDIA_UPLOAD, PAIR_LIMIT
 from connectors._whatsapp_items import read_entry
 from connectors._whatsapp_payload import payload_of
-from hub.connector import ChannelSettings, Connector, Hook, HookAnswer, Limits
+from hub.clock import Micros
+from hub.connector import ChannelSettings, Connector, Hook, HookAnswer, Limits, ListedTemplate
 from hub.errors import (
     MediaFailed,
     Misconfigured,
@@ -32,9 +44,11 @@ MIB = 1024 * KIB
 class WhatsApp(Connector):
     class Settings(ChannelSettings):
         """`phone_number_id` and `access_token` are of the number, `app_secret` and
-        `verify_token` of the Meta app that calls the hook."""
+        `verify_token` of the Meta app that calls the hook. `waba_id` is the WhatsApp Business
+        Account, whose templates are listed."""
 
         phone_number_id: str = Field(pattern=r"^[0-9]{1,30}$")
+        waba_id: str = Field(default="", pattern=r"^[0-9]{0,30}$")
         access_token: str = Field(min_length=1, repr=False)
         app_secret: str = Field(min_length=1, repr=False)
         verify_token: str = Field(min_length=1, repr=False)
@@ -109,13 +123,15 @@ class WhatsApp(Connector):
     async def show_typing(self, to: Outbound) -> None:
         """Shows typing for up to 25 s; WhatsApp marks the customer's message read with it."""
         if to.reply_to:
-            body = {
-                "messaging_product": "whatsapp",
-                "status": "read",
-                "message_id": to.reply_to,
-                "typing_indicator": {"type": "text"},
-            }
-            await self.call("POST", "messages", body)
+            await self._mark(to.reply_to, typing_indicator={"type": "text"})
+
+    async def mark_read(self, to: Outbound) -> None:
+        if to.reply_to:
+            await self._mark(to.reply_to)
+
+    async def _mark(self, message_id: str, **more: Any) -> None:
+        body = {"messaging_product": "whatsapp", "status": "read", "message_id": message_id}
+        await self.call("POST", "messages", body | more)
 
     async def media_request(self, media: Media) -> tuple[str, dict[str, str]]:
         """An attachment's address, good for about five minutes: asked for anew at each fetch."""
@@ -139,9 +155,40 @@ class WhatsApp(Connector):
         return url, {"Authorization": f"Bearer {token}", "User-Agent": graph.USER_AGENT}
 
     async def who_am_i(self) -> str:
-        answer = await self.call("GET", "?fields=display_phone_number,verified_name")
-        known = (answer.get("display_phone_number"), answer.get("verified_name"))
-        return " ".join(part for part in known if isinstance(part, str)) or "WhatsApp"
+        """The number with its quality and how many customers it may write to first."""
+        limit = limit_field(self.settings.api_version)
+        try:
+            facts = await self.call("GET", f"?fields={','.join((*NUMBER_FIELDS, limit))}")
+        except Refused as error:
+            if error.code != "100":
+                raise
+            # Not every account has all of the fields, and asking for one too many is an error.
+            facts = await self.call("GET", f"?fields={','.join(NUMBER_FIELDS[:2])}")
+        return introduction(facts, limit)
+
+    async def expires_at(self) -> Micros | None:
+        token = self.settings.access_token
+        url = f"{self.root}/debug_token?input_token={quote(token, safe='')}"
+        answer = await graph.call(self.http, "GET", url, token, CODES)
+        if part_of(answer, "data").get("is_valid") is False:
+            raise Misconfigured("the access token is not valid any more")
+        return token_end(answer)
+
+    async def list_templates(self) -> list[ListedTemplate]:
+        account = self.settings.waba_id
+        if not account:
+            raise Misconfigured("waba_id is not set, so the templates cannot be listed")
+        found: list[ListedTemplate] = []
+        after = ""
+        for _ in range(TEMPLATE_PAGES):
+            url = f"{self.root}/{account}/{TEMPLATES}{after}"
+            answer = await graph.call(self.http, "GET", url, self.settings.access_token, CODES)
+            found += filter(None, map(listed, objects_of(answer, "data")))
+            cursor = next_page(answer)
+            if not cursor:
+                break
+            after = f"&after={quote(cursor, safe='')}"
+        return found
 
     @property
     def root(self) -> str:

@@ -44,6 +44,8 @@ from hub.store.accounts import enrol
 from hub.store.sqlite import FileLock, create_engine, explain
 from hub.store.sweep import recover
 from hub.store.writer_process import Child, fork_writer
+from hub.template_files import load_templates
+from hub.template_sync import TemplateSync
 from hub.traces import tracing
 from hub.turn import Answerer
 from hub.web.state import State
@@ -237,30 +239,22 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         metrics = Metrics(channels.by_name)
         intake = Intake(store, bus, clock, channels, metrics, traces)
         spool = Spool(settings.hub.spool, limits.spool_bytes)
-        desk = Desk(store, bus, clock, channels, limits)
+        templates = load_templates(settings.hub.templates)
+        desk = Desk(store, bus, clock, channels, limits, templates)
         rates = _share_rates(bus, channels)
         outbox = Outbox(store, bus, clock, channels, limits, metrics, rates, traces)
-        answerer = Answerer(store, clock, channels, dialogs, settings)
+        answers = Answerer(store, clock, channels, dialogs, settings)
         fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
         retrying = Retrying(store, bus, clock, channels, intake, limits.poll)
         outbox.receipts_wait = hooks_wait = lambda: spool.waiting() > 0
         alone = settings.hub.on_sqlite
-        catching = CatchingUp(
+        missed = CatchingUp(
             store, clock, channels, intake, metrics, alone=alone, hooks_wait=hooks_wait
         )
         worker = Worker(
-            store,
-            bus,
-            clock,
-            answerer,
-            outbox,
-            fetching,
-            retrying,
-            catching,
-            limits,
-            metrics,
-            traces,
+            store, bus, clock, answers, outbox, fetching, retrying, missed, limits, metrics, traces
         )
+        worker.beside.append(TemplateSync(store, bus, clock, channels).run)
         state = State(
             settings=settings,
             store=store,
@@ -271,6 +265,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             intake=intake,
             spool=spool,
             metrics=metrics,
+            templates=templates,
             beat=worker.beat,
         )
         roll: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()

@@ -10,6 +10,7 @@ import aiohttp
 
 from hub.app import read_channels
 from hub.chat import collect
+from hub.check_templates import check_templates
 from hub.connector import ChannelRef, Connector, Http, Identifies
 from hub.errors import HubError, SendFailed, SettingsError, StoreUnavailable
 from hub.log import register_secrets
@@ -59,6 +60,7 @@ async def find(settings: Settings) -> list[Finding]:
         for channel in channels:
             register_secrets(*channel.secrets())
         findings += await asyncio.gather(*(_check_channel(channel) for channel in channels))
+        findings += [Finding(*one) for one in await check_templates(settings, channels)]
     findings += await _check_unknown_accounts(settings)
     return findings
 

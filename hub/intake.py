@@ -12,7 +12,7 @@ from hub.connector import Hook
 from hub.errors import HookRejected, HookUnreadable, StoreUnavailable
 from hub.message import Inbound, Receipt
 from hub.metrics import Metrics
-from hub.signal import Parsed, Signal, Typing, Unreadable
+from hub.signal import Parsed, Signal, TemplateChange, Typing, Unreadable
 from hub.store import Store
 from hub.store.accept import Acceptance, Arrival, StoredMessage, accept
 from hub.store.accept import Accepted as Stored
@@ -239,6 +239,8 @@ class Intake:
         for signal in parsed:
             if isinstance(signal, Typing):
                 self._bus.poke("typing", signal.sender.encode())
+            elif isinstance(signal, TemplateChange):
+                self._bus.poke("template")
         for conversation_id in done.turns:
             self._bus.poke("conversation", conversation_id)
         for address_id in done.sends:

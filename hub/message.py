@@ -117,10 +117,16 @@ class ContactCard(Word):
 
 
 class TemplateUse(Word):
-    """An approved template to send: its name, language and values by variable name."""
+    """A template to send: its name, language and values by variable name.
+
+    One of our files' names before it is stored, the provider's own once it is; then the values
+    are by the provider's names: those of the body by position ("1", "2") or name, "header.NAME"
+    of the header, "header.image" (or video, document) the link of its attachment, "button.0" the
+    end of the first button's link, "payload.0" what the first button brings back.
+    """
 
     name: str
-    language: str
+    language: str = ""
     variables: dict[str, str] = Field(default_factory=dict)
 
 

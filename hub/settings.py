@@ -102,6 +102,7 @@ class HubSettings(Section):
     redis: Annotated[str, AfterValidator(_check_redis)] = Field(default="", repr=False)
     public_url: Annotated[str, AfterValidator(_check_public_url)] = "http://127.0.0.1:8080"
     media: Path = Path("media")
+    templates: Path = Path("templates")
     spool: Path = Path("spool")
     secret_key: Annotated[str, AfterValidator(_check_secret_key)] = Field(default="", repr=False)
     default_country: Annotated[
@@ -147,7 +148,8 @@ class LimitSettings(Section):
     """Seconds and counts the hub works within.
 
     `lease`: how long a claim holds without renewal. `reconcile_for`: how long an unknown outcome
-    waits for a receipt before the one resend. `retry_horizon`: when retrying ends. `workers`:
+    waits for a receipt before the one resend. `retry_horizon`: when retrying ends. `hold`: how long
+    a message waits for the customer to write, where that was asked for. `workers`:
     conversations handled at once. `sends`: provider calls at once. `poll`: how often waiters look
     at the store without being woken. `turn_claims`: claims of one event before agents get it.
     `journal_cap`: steps of one run. `shutdown`: how long a stop waits for work in hand.
@@ -157,6 +159,7 @@ class LimitSettings(Section):
     send_timeout: Seconds = Field(10.0, validate_default=True)
     reconcile_for: Seconds = 60.0
     retry_horizon: Seconds = 86400.0
+    hold: Seconds = 604800.0
     hook_bytes: Count = 4 * _MiB
     media_bytes: Count = 25 * _MiB
     spool_bytes: Count = 256 * _MiB
@@ -297,7 +300,8 @@ def _channel_problems(channels: Mapping[str, Any]) -> Iterator[str]:
 
 def _anchor(settings: Settings, folder: Path) -> Settings:
     hub = settings.hub
-    anchored: dict[str, Any] = {"media": folder / hub.media, "spool": folder / hub.spool}
+    folders = {"media": hub.media, "spool": hub.spool, "templates": hub.templates}
+    anchored: dict[str, Any] = {name: folder / path for name, path in folders.items()}
     if hub.on_sqlite:
         file = folder / hub.database.removeprefix("sqlite:///")
         anchored["database"] = f"sqlite:///{file}"

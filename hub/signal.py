@@ -77,6 +77,18 @@ class Echo(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateChange(Signal):
+    """The provider judged one of our templates anew; what is empty stays as it was. `sender` is
+    the account at the provider that has the template; see `connector.ListedTemplate`."""
+
+    name: str = ""
+    language: str = ""
+    status: str = ""
+    quality: str = ""
+    category: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """One item of a genuine webhook that could not be read; it becomes a dead letter and costs
     its siblings nothing. `reason` names what was wrong and holds none of the content."""

@@ -4,7 +4,8 @@ wanted."""
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -20,6 +21,7 @@ from hub.retry import Retrying
 from hub.settings import LimitSettings
 from hub.store import Store
 from hub.store.claims import Claim, Gathering, Leased, Work, claim, release
+from hub.store.held import give_up
 from hub.store.sends import Attempt, Wait
 from hub.store.sweep import pending, throw_away, wake_snoozed
 from hub.store.turns import Ending, commit
@@ -60,6 +62,8 @@ class Worker:
         self._traces = traces
         self._turns = Pool("turns", self._handle, limits.workers)
         self._sends = Pool("sends", self._deliver, limits.sends)
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """What else runs, for ever, from `start` to `stop`."""
         self._begun: dict[bytes, Attempt] = {}
         self._background: list[asyncio.Task[None]] = []
         self._stop_listening: list[Callable[[], None]] = []
@@ -81,6 +85,7 @@ class Worker:
             asyncio.create_task(self._fetching.run()),
             asyncio.create_task(self._retrying.run()),
             asyncio.create_task(self._catching_up.run()),
+            *(asyncio.create_task(run()) for run in self.beside),
         ]
 
     async def stop(self) -> None:
@@ -205,6 +210,8 @@ class Worker:
             try:
                 at = self._clock.now()
                 if await self._store.write(wake_snoozed, at):
+                    self._bus.poke("change")
+                if await self._store.write(give_up, at):
                     self._bus.poke("change")
                 more = await self._store.write(
                     throw_away,

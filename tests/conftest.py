@@ -15,6 +15,7 @@ WHOLE_HUB = {
     "hub/test_albums.py",
     "hub/test_catch_up.py",
     "hub/test_drain.py",
+    "hub/test_held.py",
     "hub/test_identity.py",
     "hub/test_known_senders.py",
     "hub/test_late_rates.py",

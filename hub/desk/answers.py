@@ -6,14 +6,15 @@ from hub.bus import Bus
 from hub.channels import Channels
 from hub.clock import SECOND, Clock, Micros
 from hub.compose import compose
-from hub.errors import NoSuchRecipient
+from hub.desk.ways import Ways, WhenClosed
 from hub.message import Message
-from hub.route import Candidate, choose
 from hub.settings import LimitSettings
 from hub.store import Store, replies
 from hub.store import ownership as owners
+from hub.store.held import cancel, hold
 from hub.store.replies import Reach
 from hub.store.rows import Row, note_row, outbound_rows
+from hub.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +25,36 @@ class Author:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be done where the customer last wrote too long ago. `held_until` is when a held
+    message gives up, None for as long as the settings let it."""
+
+    when_closed: WhenClosed = "refuse"
+    held_until: Micros | None = None
+
+
+NO_WISH = Wish()
+
+
 class Desk:
     """Every act is one transaction. All raise KeyError for a conversation that is not there."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, channels: Channels, limits: LimitSettings
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        channels: Channels,
+        limits: LimitSettings,
+        templates: Templates | None = None,
     ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._channels = channels
         self._limits = limits
+        self._templates = templates or Templates()
 
     async def reply(
         self,
@@ -46,16 +66,18 @@ class Desk:
         reply_to: bytes | None = None,
         client_id: str | None = None,
         note: bool = False,
+        wish: Wish = NO_WISH,
     ) -> list[bytes]:
         """Say something to the customer, which takes the conversation over, or note something.
 
         Returns the ids of the stored parts; a repeated `client_id` gives those of the first
         call. `channel` is a channel's name; without it the answer goes where the customer last
-        wrote. Raises a SendFailed that says why the message cannot go out, and then nothing is
-        stored.
+        wrote. Raises a SendFailed that says why the message cannot go out, or TemplateMisuse, and
+        then nothing is stored.
         """
         at = self._clock.now()
         address_ids: set[bytes] = set()
+        seen: Micros | None = None
         if note:
             rows = [
                 note_row(
@@ -68,8 +90,9 @@ class Desk:
             ]
         else:
             reach = await self._store.read(replies.reach, conversation_id)
-            rows = await self._compose(reach, author, message, channel, reply_to, at)
+            rows = await self._compose(reach, author, message, channel, reply_to, at, wish)
             address_ids = {row["address_id"] for row in rows}
+            seen = reach.last_seen(rows[0]["address_id"])
         ids = await self._store.write(
             replies.add,
             conversation_id,
@@ -77,6 +100,7 @@ class Desk:
             client_id=client_id,
             takes_over=None if note else (author.id, author.name),
             at=at,
+            seen=seen,
         )
         for address_id in address_ids:
             self._bus.poke("address", address_id)
@@ -91,9 +115,11 @@ class Desk:
         channel: str | None,
         reply_to: bytes | None,
         at: Micros,
+        wish: Wish,
     ) -> list[Row]:
-        address = self._choose(reach, channel, at, is_template=message.template is not None)
-        target = self._channels.by_id[address["channel_id"]]
+        ways = Ways(reach, self._channels, self._templates, channel, at)
+        way = ways.find(message, wish.when_closed)
+        address, target = way.address, way.channel
         quoted = None
         if reply_to is not None:
             found = await self._store.read(
@@ -104,9 +130,8 @@ class Desk:
             quoted = {"message_id": reply_to.hex()}
             if found["external_id"] and found["address_id"] == address["id"]:
                 quoted["external_id"] = found["external_id"]
-        language = reach.language or "en"
-        return outbound_rows(
-            compose(message, target.limits, language=language),
+        rows = outbound_rows(
+            compose(way.message, target.limits, language=reach.language or "en"),
             reply_to=quoted,
             channel_id=target.id,
             address_id=address["id"],
@@ -116,32 +141,19 @@ class Desk:
             author_id=author.id,
             author_name=author.name,
         )
+        if way.held:
+            until = wish.held_until or at + round(self._limits.hold * SECOND)
+            rows = [hold(row, until) for row in rows]
+        return rows
 
-    def _choose(self, reach: Reach, channel: str | None, at: Micros, *, is_template: bool) -> Row:
-        known = [row for row in reach.addresses if row["channel_id"] in self._channels.by_id]
-        if channel is not None and channel not in self._channels.by_name:
-            raise NoSuchRecipient(f"there is no channel named {channel}")
-        candidates = []
-        for row in known:
-            target = self._channels.by_id[row["channel_id"]]
-            candidates.append(
-                Candidate(
-                    address_id=row["id"],
-                    channel_id=row["channel_id"],
-                    channel_name=target.name,
-                    kind=target.kind,
-                    last_inbound_at=row["last_seen_at"],
-                    window=target.limits.window,
-                    blocked=row["blocked_at"] is not None,
-                    opted_out=row["opted_out_at"] is not None
-                    and row["opt_out_scope"] != "marketing",
-                    paused=bool(target.paused),
-                    templates=target.limits.templates,
-                )
-            )
-        preferred = reach.conversation["last_in_address_id"]
-        chosen = choose(candidates, at, preferred=preferred, channel=channel, template=is_template)
-        return next(row for row in known if row["id"] == chosen.address_id)
+    async def cancel(self, conversation_id: bytes, author: Author, message_id: bytes) -> bool:
+        """Call back what waits until the customer writes; False when it does not wait any more.
+        A message of another conversation raises KeyError."""
+        at = self._clock.now()
+        done = await self._store.write(cancel, conversation_id, message_id, author.name, at)
+        if done:
+            self._bus.poke("change")
+        return done
 
     async def assign(
         self, conversation_id: bytes, author: Author, *, agent: Author | None, team: str | None

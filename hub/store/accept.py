@@ -14,6 +14,7 @@ from hub.message import Alias, Inbound, Profile, Receipt
 from hub.signal import Signal
 from hub.store import identities
 from hub.store.bulk import Lookup, execute_many
+from hub.store.held import release
 from hub.store.identities import Person
 from hub.store.receipts import apply_receipts
 from hub.store.retries import settle_hook
@@ -134,6 +135,7 @@ def _store_arrivals(conn: sa.Connection, pairs: list[tuple[Acceptance, Accepted]
     threads = _lock_threads(conn, people)
     known = _known(conn, arrivals)
     write = _Writes()
+    waited: dict[bytes, dict[bytes, Accepted]] = {}
     for item, result in pairs:
         for arrival, person in ((a, people[_key(a)]) for a in item.arrivals):
             key = (arrival.channel_id, arrival.row["dedupe_key"])
@@ -144,8 +146,13 @@ def _store_arrivals(conn: sa.Connection, pairs: list[tuple[Acceptance, Accepted]
                 if arrival.row["handled_at"] is None:
                     result.turns.add(stored.conversation_id)
                 result.fetches |= bool(arrival.media)
+                if threads[person.conversation_id].row.get("held"):
+                    waited.setdefault(person.conversation_id, {})[person.address_id] = result
             result.stored.append(stored)
     write.run(conn, threads)
+    for conversation_id, results in sorted(waited.items()):
+        for address_id in release(conn, conversation_id, list(results), at):
+            results[address_id].sends.add(address_id)
 
 
 def _key(arrival: Arrival) -> tuple[bytes, str]:
@@ -171,6 +178,7 @@ THREAD_COLUMNS = (
     conversations.c.snoozed_until,
     conversations.c.owner_kind,
     conversations.c.unread,
+    conversations.c.held,
     conversations.c.case_id,
     conversations.c.last_message_id,
     conversations.c.last_message_at,
@@ -289,7 +297,7 @@ UPDATE_THREAD = (
         {
             column.name: sa.bindparam("new_" + column.name)
             for column in THREAD_COLUMNS
-            if column.name not in ("id", "owner_kind")
+            if column.name not in ("id", "owner_kind", "held")
         }
     )
 )

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
 from hub.store.dead import count_letters
-from hub.store.schema import idempotency, media, messages, timers
+from hub.store.schema import HELD, idempotency, media, messages, timers
 
 MOST = 10_000
 
@@ -44,6 +44,7 @@ def read_backlog(conn: sa.Connection, at: Micros) -> Backlog:
         ("unhandled", messages.c.created_at, messages.c.handled_at.is_(None)),
         ("timers", timers.c.due_at, timers.c.due_at <= at),
         ("media", media.c.created_at, media.c.due_at.isnot(None)),
+        ("held", messages.c.created_at, HELD),
     )
     for queue, since, condition in waiting:
         rows = sa.select(since.label("since")).where(condition).limit(MOST).subquery()

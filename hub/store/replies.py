@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
+from hub.store.held import unhold, wrote_since
 from hub.store.ownership import end_run, keep_bot_rows, lock, park
 from hub.store.schema import (
     addresses,
@@ -27,6 +28,14 @@ class Reach:
     conversation: Row
     language: str | None
     addresses: list[Row]
+
+    def last_seen(self, address_id: bytes) -> Micros | None:
+        """When the customer last wrote there, as it was read."""
+        seen: Micros | None = None
+        for row in self.addresses:
+            if row["id"] == address_id:
+                seen = row["last_seen_at"]
+        return seen
 
 
 def reach(conn: sa.Connection, conversation_id: bytes) -> Reach:
@@ -88,12 +97,16 @@ def add(
     client_id: str | None,
     takes_over: tuple[bytes | None, str] | None,
     at: Micros,
+    seen: Micros | None = None,
 ) -> list[bytes]:
     """Append an agent's message parts or note; a reply takes the conversation over, in the same
-    transaction. A repeated client id stores nothing and answers as the first. Raises KeyError."""
+    transaction. A repeated client id stores nothing and answers as the first. What is to be held
+    is not when the customer has written there after `seen`. Raises KeyError."""
     row = lock(conn, conversation_id)
     if client_id and (before := said_before(conn, conversation_id, client_id)):
         return before
+    if rows[0]["state"] == "held" and wrote_since(conn, rows[0]["address_id"], seen):
+        rows = [unhold(waiting, at) for waiting in rows]
     epoch = row["owner_epoch"]
     if takes_over:
         owner_id, owner_name = takes_over
@@ -115,6 +128,7 @@ def add(
     conn.execute(messages.insert(), rows)
     values: Row = {
         "next_seq": row["next_seq"] + len(rows),
+        "held": row["held"] + sum(message["state"] == "held" for message in rows),
         "last_message_id": rows[-1]["id"],
         "last_message_at": at,
     }

@@ -2,7 +2,7 @@
 
 Ids are UUIDv7 in 16 bytes, times integer microseconds UTC. `messages` is inbox, outbox and
 transcript in one. Partial indexes test columns for NULL, which both databases can prove, or by the
-very words that the queries use.
+very words that the queries use. Those of the hub itself are in `hub_tables`.
 """
 
 import sqlalchemy as sa
@@ -10,17 +10,16 @@ import sqlalchemy as sa
 from hub.store.columns import CurrentTransaction, Json, Serial, partial_index
 from hub.store.columns import count as _count
 from hub.store.columns import id as _id
+from hub.store.columns import metadata as metadata
 from hub.store.columns import text as _text
 from hub.store.columns import time as _time
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from hub.store.hub_tables import dead_letters as dead_letters
+from hub.store.hub_tables import hooks as hooks
+from hub.store.hub_tables import idempotency as idempotency
+from hub.store.hub_tables import spools as spools
+from hub.store.hub_tables import templates as templates
+from hub.store.hub_tables import tokens as tokens
+from hub.store.hub_tables import visitors as visitors
 
 channels = sa.Table(
     "channels",
@@ -107,6 +106,7 @@ conversations = sa.Table(
     _text("team", None),
     sa.Column("tags", Json),
     _count("unread"),
+    _count("held"),
     _count("next_seq", 1),
     _id("last_message_id", null=True),
     _time("last_message_at"),
@@ -230,6 +230,8 @@ partial_index(
     messages.c.seq,
 )
 partial_index("ix_messages_due", messages.c.lane.isnot(None), messages.c.due_at)
+HELD = messages.c.state == sa.literal_column("'held'")
+partial_index("ix_messages_held", HELD, messages.c.conversation_id, messages.c.seq)
 partial_index("ix_messages_failed", messages.c.error_class.isnot(None), messages.c.id)
 
 receipts = sa.Table(
@@ -316,81 +318,3 @@ timers = sa.Table(
 )
 sa.Index("ix_timers_due_at", timers.c.due_at)
 sa.Index("ix_timers_conversation_id", timers.c.conversation_id)
-
-hooks = sa.Table(
-    "hooks",
-    metadata,
-    _id(),
-    _text("channel"),
-    _text("method"),
-    _text("query"),
-    _text("content_type"),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-    _time("received_at", null=False),
-    _text("signature"),  # the header lines that signed it, for another look at whose it is
-)
-dead_letters = sa.Table(
-    "dead_letters",
-    metadata,
-    _id(),
-    _text("kind"),
-    _id("reference", null=True),
-    _text("channel", None),
-    _text("reason"),
-    sa.Column("raw", Json),
-    _time("created_at", null=False),
-    _time("resolved_at"),
-    _count("attempt"),
-    _time("due_at"),  # somebody asked to try it again
-)
-sa.Index("ix_dead_letters_created_at", dead_letters.c.created_at)
-sa.Index("ix_dead_letters_reference", dead_letters.c.reference)
-partial_index("ix_dead_letters_due", dead_letters.c.due_at.isnot(None), dead_letters.c.due_at)
-
-idempotency = sa.Table(
-    "idempotency",
-    metadata,
-    _text("scope"),
-    _text("key"),
-    _text("fingerprint"),
-    sa.Column("status", sa.Integer),
-    sa.Column("answer", sa.LargeBinary),
-    _time("created_at", null=False),
-    sa.PrimaryKeyConstraint("scope", "key"),
-)
-sa.Index("ix_idempotency_created_at", idempotency.c.created_at)
-
-spools = sa.Table(
-    "spools",
-    metadata,
-    _text("process"),
-    _time("stored_to", null=False),
-    _time("heard_at", null=False),
-    sa.PrimaryKeyConstraint("process"),
-)
-
-tokens = sa.Table(
-    "tokens",
-    metadata,
-    _id(),
-    _text("name"),
-    _text("role"),
-    sa.Column("hash", sa.LargeBinary(32), nullable=False, unique=True),
-    _time("created_at", null=False),
-    _time("revoked_at"),
-)
-
-visitors = sa.Table(
-    "visitors",
-    metadata,
-    _id(),
-    _id("channel_id"),
-    _text("external_id"),
-    sa.Column("hash", sa.LargeBinary(32), nullable=False, unique=True),
-    _text("origin"),
-    sa.Column("context", Json),
-    _count("read_seq"),
-    _time("created_at", null=False),
-    _time("expires_at", null=False),
-)
-sa.Index("ix_visitors_channel_external", visitors.c.channel_id, visitors.c.external_id)

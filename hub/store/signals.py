@@ -14,6 +14,7 @@ from hub.signal import (
     Reaction,
     ReadByCustomer,
     Signal,
+    TemplateChange,
     Typing,
     Unsend,
 )
@@ -22,6 +23,7 @@ from hub.store.receipts import correlated
 from hub.store.rows import content_of
 from hub.store.schema import addresses, aliases, changes, conversations, dead_letters, messages
 from hub.store.sql import insert_new
+from hub.store.templates import change_template
 
 Row = dict[str, Any]
 
@@ -249,6 +251,13 @@ def _echo(conn: sa.Connection, channel_id: bytes, signal: Echo, at: Micros) -> N
     )
 
 
+def _change_template(
+    conn: sa.Connection, channel_id: bytes, signal: TemplateChange, at: Micros
+) -> None:
+    news = {"status": signal.status, "quality": signal.quality, "category": signal.category}
+    change_template(conn, channel_id, signal.name, signal.language, news)
+
+
 def _ignore(conn: sa.Connection, channel_id: bytes, signal: Typing, at: Micros) -> None:
     """Typing is shown, never stored: intake hands it to the bus."""
 
@@ -261,5 +270,6 @@ HANDLERS: dict[type[Signal], Callable[[sa.Connection, bytes, Any, Micros], set[b
     ReadByCustomer: _read,
     NumberChange: _change_number,
     Echo: _echo,
+    TemplateChange: _change_template,
     Typing: _ignore,
 }

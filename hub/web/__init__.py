@@ -11,7 +11,9 @@ from hub.web.api_channels import channels
 from hub.web.api_conversations import conversations
 from hub.web.api_customers import customers
 from hub.web.api_dead import dead
+from hub.web.api_messages import messages
 from hub.web.api_session import session
+from hub.web.api_templates import templates
 from hub.web.assets import add_assets
 from hub.web.feed import FEED, Feed, follow
 from hub.web.health import add_health
@@ -28,7 +30,7 @@ from hub.web.views import LINKS, MediaLinks
 from hub.web.visitor import add_visitors
 
 API = "/api/v1"
-APIS = (conversations, customers, channels, session, dead, live)
+APIS = (conversations, messages, customers, channels, templates, session, dead, live)
 
 
 def create_app(state: State) -> web.Application:

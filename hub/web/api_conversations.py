@@ -10,23 +10,22 @@ from typing_extensions import TypedDict
 
 from hub.clock import SECOND, Micros
 from hub.desk.answers import Author
+from hub.desk.ways import Closed
 from hub.errors import SendFailed
-from hub.message import Button, Media, MediaKind, Message, TemplateUse, clean_text
+from hub.message import clean_text
 from hub.store.threads import (
     Wanted,
     find_conversation,
     list_conversations,
-    list_messages,
     load_conversations,
-    load_messages,
-    messages_after,
 )
 from hub.store.tokens import valid_tokens
+from hub.templates import TemplateMisuse
 from hub.web.cursor import read_cursor, write_cursor
-from hub.web.problem import Problem, unknown, wrong
+from hub.web.problem import FieldError, Problem, unknown, wrong
 from hub.web.route import Api, Body, Call, Id, Query, read_id
-from hub.web.shapes import ConversationJson, MessageJson
-from hub.web.views import conversations_json, messages_json
+from hub.web.shapes import ConversationJson
+from hub.web.views import conversations_json
 
 conversations = Api()
 
@@ -34,27 +33,13 @@ Limit = Annotated[int, Field(ge=1, le=200)]
 Word = Annotated[
     str, StringConstraints(min_length=1, max_length=100), AfterValidator(lambda w: clean_text(w))
 ]
-WebUrl = Annotated[
-    str,
-    StringConstraints(max_length=2000, pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/\S*)?$"),
-]
 Status = Literal["open", "snoozed", "resolved"]
 NewStatus = Literal["open", "snoozed", "resolved"]
-LAST_SEQ = 2**53 - 1
 
 
 class ConversationPage(TypedDict):
     items: list[ConversationJson]
     next: str | None
-
-
-class MessagePage(TypedDict):
-    items: list[MessageJson]
-    next: str | None
-
-
-class SentMessages(TypedDict):
-    items: list[MessageJson]
 
 
 class ConversationQuery(Query):
@@ -69,74 +54,6 @@ class ConversationQuery(Query):
     q: str | None = Field(None, max_length=200)
     limit: Limit = 50
     cursor: str | None = Field(None, max_length=100)
-
-
-class MessageQuery(Query):
-    """Backwards from the latest; or, with `after_seq`, forwards: ask again after the last seq
-    got, until fewer than `limit` come."""
-
-    limit: Limit = 50
-    cursor: str | None = Field(None, max_length=100)
-    after_seq: int | None = Field(None, ge=0, le=LAST_SEQ)
-
-
-class NewButton(Body):
-    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    url: WebUrl | None = None
-
-
-class NewMedia(Body):
-    """An attachment that lies under a public URL."""
-
-    kind: MediaKind
-    url: WebUrl
-    mime: str = Field("", max_length=100)
-    name: str = Field("", max_length=200)
-
-
-class NewTemplate(Body):
-    name: Word
-    language: Word
-    variables: dict[str, str] = Field(default_factory=dict)
-
-
-class NewMessage(Body):
-    """What an agent says. `channel` omitted: where the customer last wrote. `reply_to` is a
-    message's id. A repeated `client_id` says nothing twice."""
-
-    text: str = Field("", max_length=20_000)
-    media: list[NewMedia] = Field(default_factory=list, max_length=10)
-    buttons: list[NewButton] = Field(default_factory=list, max_length=25)
-    channel: str | None = Field(None, max_length=100)
-    note: bool = False
-    reply_to: Id | None = None
-    template: NewTemplate | None = None
-    client_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "NewMessage":
-        if not (clean_text(self.text).strip() or self.media or self.template):
-            raise ValueError("text, media or template is required")
-        return self
-
-    def message(self) -> Message:
-        template = self.template
-        return Message.of(
-            self.text,
-            media=tuple(
-                Media(kind=m.kind, source_url=m.url, mime=m.mime, name=clean_text(m.name))
-                for m in self.media
-            ),
-            buttons=tuple(
-                Button(id=b.id, title=clean_text(b.title), url=b.url) for b in self.buttons
-            ),
-            template=TemplateUse(
-                name=template.name, language=template.language, variables=template.variables
-            )
-            if template
-            else None,
-        )
 
 
 class Assignment(Body):
@@ -199,7 +116,7 @@ async def get_conversations(call: Call, query: ConversationQuery) -> Conversatio
 @conversations.route("GET", "/conversations/{conversation_id}", tag="conversations")
 async def get_conversation(call: Call, conversation_id: Id) -> ConversationJson:
     """One conversation. Of a merged one, the conversation it lives on in."""
-    return await _show(call, await _find(call, conversation_id))
+    return await _show(call, await find_thread(call, conversation_id))
 
 
 @conversations.route(
@@ -209,67 +126,21 @@ async def patch_conversation(
     call: Call, conversation_id: Id, body: ConversationPatch
 ) -> ConversationJson:
     """Change the status, the team or the tags."""
-    until = _micros(body.snoozed_until) if body.snoozed_until else None
+    until = micros(body.snoozed_until) if body.snoozed_until else None
     if until is not None and until <= call.state.clock.now():
         raise wrong("snoozed_until", "should be in the future")
     team = body.team or "" if "team" in body.model_fields_set else None
-    found = await _find(call, conversation_id)
-    with _refusals():
+    found = await find_thread(call, conversation_id)
+    with refusals():
         await call.state.desk.update(
-            found, _author(call), status=body.status, snoozed_until=until, team=team, tags=body.tags
+            found,
+            author_of(call),
+            status=body.status,
+            snoozed_until=until,
+            team=team,
+            tags=body.tags,
         )
     return await _show(call, found)
-
-
-@conversations.route("GET", "/conversations/{conversation_id}/messages", tag="conversations")
-async def get_messages(call: Call, conversation_id: Id, query: MessageQuery) -> MessagePage:
-    """The thread, all channels merged, latest first; with `after_seq` what was added since, in
-    the order of adding."""
-    found = await _find(call, conversation_id)
-    store = call.state.store
-    if query.after_seq is not None:
-        if query.cursor:
-            raise wrong("cursor", "goes without after_seq")
-        page = await store.read(messages_after, found, query.after_seq, query.limit)
-        return {"items": messages_json(page, call.links), "next": None}
-    before = read_cursor(query.cursor) if query.cursor else None
-    page = await store.read(list_messages, found, before, query.limit + 1)
-    more = len(page.rows) > query.limit
-    del page.rows[query.limit :]
-    last = page.rows[-1] if more else None
-    return {
-        "items": messages_json(page, call.links),
-        "next": write_cursor(last.id, last.position) if last else None,
-    }
-
-
-@conversations.route(
-    "POST",
-    "/conversations/{conversation_id}/messages",
-    tag="conversations",
-    status=201,
-    errors=(409,),
-)
-async def post_message(call: Call, conversation_id: Id, body: NewMessage) -> SentMessages:
-    """Answer the customer, which takes the conversation over, or add a note. The items are the
-    parts the message was split into."""
-    if body.channel is not None and body.channel not in call.state.channels.by_name:
-        raise wrong("channel", "is not a configured channel")
-    found = await _find(call, conversation_id)
-    # A retry under an Idempotency-Key whose first try died half-way must not say it twice.
-    key = call.request.headers.get("Idempotency-Key")
-    with _refusals():
-        ids = await call.state.desk.reply(
-            found,
-            _author(call),
-            body.message(),
-            channel=body.channel,
-            reply_to=body.reply_to,
-            client_id=body.client_id or (f"key:{key}" if key else None),
-            note=body.note,
-        )
-    stored = await call.state.store.read(load_messages, ids)
-    return {"items": messages_json(stored, call.links)}
 
 
 @conversations.route(
@@ -280,9 +151,9 @@ async def assign_conversation(
 ) -> ConversationJson:
     """Give the conversation to an agent or a team; the bot stops answering."""
     agent = await _read_agent(call, body.agent) if body.agent is not None else None
-    found = await _find(call, conversation_id)
-    with _refusals():
-        await call.state.desk.assign(found, _author(call), agent=agent, team=body.team)
+    found = await find_thread(call, conversation_id)
+    with refusals():
+        await call.state.desk.assign(found, author_of(call), agent=agent, team=body.team)
     return await _show(call, found)
 
 
@@ -291,21 +162,21 @@ async def assign_conversation(
 )
 async def release_conversation(call: Call, conversation_id: Id, body: Release) -> ConversationJson:
     """Give the conversation back to the bot."""
-    found = await _find(call, conversation_id)
-    with _refusals():
-        await call.state.desk.release(found, _author(call), resume=body.resume, note=body.note)
+    found = await find_thread(call, conversation_id)
+    with refusals():
+        await call.state.desk.release(found, author_of(call), resume=body.resume, note=body.note)
     return await _show(call, found)
 
 
 @conversations.route("POST", "/conversations/{conversation_id}/read", tag="conversations")
 async def read_conversation(call: Call, conversation_id: Id) -> None:
     """Agents have read all of it."""
-    found = await _find(call, conversation_id)
-    with _refusals():
+    found = await find_thread(call, conversation_id)
+    with refusals():
         await call.state.desk.read(found)
 
 
-async def _find(call: Call, conversation_id: bytes) -> bytes:
+async def find_thread(call: Call, conversation_id: bytes) -> bytes:
     found = await call.state.store.read(find_conversation, conversation_id)
     if found is None:
         raise unknown("conversation")
@@ -319,7 +190,7 @@ async def _show(call: Call, conversation_id: bytes) -> ConversationJson:
     return conversations_json(found, call.links)[0]
 
 
-def _author(call: Call) -> Author:
+def author_of(call: Call) -> Author:
     return Author(call.caller.id, call.caller.name)
 
 
@@ -346,12 +217,12 @@ async def _read_agent(call: Call, agent: str) -> Author:
     return Author(agent_id, found[agent_id].name)
 
 
-def _micros(moment: datetime) -> Micros:
+def micros(moment: datetime) -> Micros:
     return round(moment.timestamp() * SECOND)
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """What the desk refuses, as the API's errors."""
     try:
         yield
@@ -359,5 +230,20 @@ def _refusals() -> Iterator[None]:
         raise unknown("conversation") from None
     except LookupError:
         raise wrong("reply_to", "is not a message of this conversation") from None
+    except TemplateMisuse as error:
+        raise wrong("template", str(error), "template") from None
+    except Closed as error:
+        raise Problem(409, error.error_class, error.reason, errors=_possible(error)) from error
     except SendFailed as error:
         raise Problem(409, error.error_class, error.reason) from error
+
+
+def _possible(error: Closed) -> list[FieldError]:
+    """What can be done instead of a message that is refused."""
+    held = "hold would keep it until the customer writes"
+    names = ", ".join(error.templates)
+    sent = f"can be sent now: {names}" if names else "none of the hub's templates can be sent there"
+    return [
+        {"field": "when_closed", "message": held},
+        {"field": "template", "message": sent},
+    ]

@@ -14,6 +14,7 @@ from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.spool import Spool
 from hub.store.sql import Store
+from hub.templates import Templates
 from hub.web.codes import LoginCodes
 
 
@@ -32,6 +33,7 @@ class State:
     intake: Intake
     spool: Spool
     metrics: Metrics
+    templates: Templates = field(default_factory=Templates)
     demo: bool = False
     beat: Callable[[], float] | None = None
     ping_every: float = 25.0

@@ -5,10 +5,20 @@ from hub.message import (
     Message,
     ReceiptError,
 )
-from hub.signal import Echo, Edit, NumberChange, OptOut, Reaction, Unreadable, Unsend
+from hub.signal import (
+    Echo,
+    Edit,
+    NumberChange,
+    OptOut,
+    Reaction,
+    TemplateChange,
+    Unreadable,
+    Unsend,
+)
 from tests.connectors import test_whatsapp_messages as messages
 from tests.connectors.kit import (
     PAYLOADS,
+    RECEIVED_AT,
     Case,
     connector_test,
 )
@@ -26,6 +36,11 @@ from tests.connectors.whatsapp_number import (
     text,
     unsupported,
 )
+
+
+def judged(name: str, language: str, **what: str) -> TemplateChange:
+    return TemplateChange(NUMBER, "102900000000888", RECEIVED_AT, name, language, **what)
+
 
 SIGNALS: list[Case] = [
     receives("reaction", Reaction(NUMBER, RIMA, AT, "wamid.out1", "👍🏽")),
@@ -176,11 +191,22 @@ BATCHES: list[Case] = [
             raw("value_errors", 0, "value", "errors", 0),
         ),
     ),
+    receives(
+        "template_status",
+        judged("promo", "bn", status="approved"),
+        judged("promo", "en", status="approved"),
+        judged("promo", "bn", quality="yellow"),
+        judged("promo", "bn", category="marketing"),
+        Unreadable(
+            NUMBER,
+            "field message_template_quality_update holds nothing the hub reads",
+            raw("template_status", 4),
+        ),
+    ),
     *(
         receives(name, Unreadable(NUMBER, reason, raw(name, 0)))
         for name, reason in (
             ("account_update", "field account_update holds nothing the hub reads"),
-            ("template_status", "field message_template_status_update holds nothing the hub reads"),
             ("call", "the hub does not read calls"),
             ("history", "the hub does not read history"),
         )

@@ -23,7 +23,6 @@ from hub.message import (
     Media,
     Message,
     Place,
-    TemplateUse,
 )
 from tests.connectors.kit import (
     Case,
@@ -71,16 +70,6 @@ def attached(kind: Any, text: str = "", **more: Any) -> Message:
 
 def menu(text: str, *buttons: Button) -> Message:
     return Message.of(text, buttons=buttons)
-
-
-def template(**variables: str) -> Message:
-    return Message.of(
-        "as shown", template=TemplateUse(name="t", language="bn", variables=variables)
-    )
-
-
-def named(component: str, *parameters: Any) -> dict[str, Any]:
-    return {"type": component, "parameters": list(parameters)}
 
 
 LINK = "https://shop.example/f"
@@ -235,51 +224,6 @@ CONTENTS: list[Case] = [
                 "phones": [{"phone": "16123"}],
             },
         ],
-    ),
-    sends("bare template", template(), "template", {"name": "t", "language": {"code": "bn"}}),
-    sends(
-        "template by position",
-        template(**{str(n): f"v{n}\n \tx" for n in (10, 2, 1)}),
-        "template",
-        {
-            "name": "t",
-            "language": {"code": "bn"},
-            "components": [
-                named("body", *({"type": "text", "text": f"v{n}   x"} for n in (1, 2, 10)))
-            ],
-        },
-    ),
-    sends(
-        "template by name, with header and button",
-        template(
-            **{
-                "order": "A-1",
-                "when": "now",
-                "header.image": LINK,
-                "button.0": "A-1",
-                "header.": "x",
-            }
-        ),
-        "template",
-        {
-            "name": "t",
-            "language": {"code": "bn"},
-            "components": [
-                named("header", {"type": "image", "image": {"link": LINK}}),
-                named(
-                    "body",
-                    {"type": "text", "parameter_name": "order", "text": "A-1"},
-                    {"type": "text", "parameter_name": "when", "text": "now"},
-                    {"type": "text", "parameter_name": "header.", "text": "x"},
-                ),
-                {
-                    "type": "button",
-                    "sub_type": "url",
-                    "index": "0",
-                    "parameters": [{"type": "text", "text": "A-1"}],
-                },
-            ],
-        },
     ),
 ]
 
