@@ -12,9 +12,10 @@ class Account(account.Account):
     Webhooks come only for `subscribed_fields`. `human_agent` is the reviewed feature of that
     name, `profiles` the right to read who a person is. `needs_proof` demands appsecret_proof.
     `token_expires_at` is in seconds UTC. `throughput` and `media_throughput` are sends a second.
-    In `receipts`, "sent" is the echo.
+    In `receipts`, "sent" is the echo. Meta waits 5 s for a hook.
     """
 
+    hook_timeout: float = 5.0
     app_id: str = "310000000000001"
     access_token: str
     app_secret: str

@@ -75,7 +75,7 @@ class CustomerMessage(customer.CustomerMessage):
     get_started: Literal[True] | None = None
     link: Link | None = None
     edit: Edit | None = None
-    unsend: str | None = None
+    unsend: str | None = Field(None, min_length=1)
     share: Share | None = None
     story_reply: StoryReply | None = None
     story_mention: Literal[True] | None = None
@@ -83,6 +83,11 @@ class CustomerMessage(customer.CustomerMessage):
     unsupported: Literal[True] | None = None
     read: Literal[True] | None = None
     standby: bool = False
+
+    @property
+    def changes_a_message(self) -> bool:
+        """Whether it is about a message that is there, and says nothing new."""
+        return bool(self.edit or self.unsend or self.read)
 
     @property
     def files(self) -> list[File]:

@@ -120,31 +120,34 @@ class MetaStandin(standin.Standin[A]):
         self, account: A, phone: str, said: customer.CustomerMessage
     ) -> tuple[Item, Post | None]:
         assert isinstance(said, CustomerMessage)
-        if said.edit or said.unsend or said.read:
-            item = self._changed(account, phone, said)
-        else:
-            item = self._new_item(account, phone, said)
+        changed = said.changes_a_message
+        item = (self._changed if changed else self._new_item)(account, phone, said)
         field, event = "messages", dict[str, Any]()
         if said.kind != "raw":
             field, event = self.event(account, phone, said, item)
-        if not (said.edit or said.unsend or said.read):
+        if not changed:
             self.last_deeds[account.key, phone] = self.now()
             self.drop_chips(account, phone)
-        if not field:
-            return item, None
-        people = {"sender": {"id": phone}, "recipient": {"id": account.key}}
-        event = {**people, "timestamp": meta_wire.milliseconds(self.now()), **event}
+        post = self._webhook(account, phone, said, item, field, event) if field else None
+        return item, post
+
+    def _webhook(
+        self, account: A, phone: str, said: CustomerMessage, item: Item, field: str, told: Json
+    ) -> Post | None:
+        """What the app's hook gets of a deed; None while it waits for the rest of its batch."""
+        people: Json = {"sender": {"id": phone}, "recipient": {"id": account.key}}
+        event = {**people, "timestamp": meta_wire.milliseconds(self.now()), **told}
         entry = self._entry(account, meta_wire.overlaid(event, said.raw), said.standby)
         app = (account.hook_url, account.app_secret)
         entries = self._batches.setdefault(app, [])
         entries.append((item.external_id, entry))
         if said.batch:
-            return item, None
+            return None
         del self._batches[app]
         field = "standby" if said.standby else field
         post = self._post(account, phone, [entry for _, entry in entries], field)
         post.external_ids = tuple(id for id, _ in entries)
-        return item, post
+        return post
 
     def _new_item(self, account: A, phone: str, said: CustomerMessage) -> Item:
         if said.file is not None and said.file.caption:
