@@ -31,6 +31,7 @@ from hub.log import register_secrets
 from hub.media import MediaFetcher, MediaFolder
 from hub.metrics import Metrics
 from hub.outbox import Outbox
+from hub.polling import Polling
 from hub.process import enter, spare_collector, watch_stop
 from hub.rate import LocalRates, Rates
 from hub.redis_bus import RedisBus, open_redis_bus
@@ -255,6 +256,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             store, bus, clock, answers, outbox, fetching, retrying, missed, limits, metrics, traces
         )
         worker.beside.append(TemplateSync(store, bus, clock, channels).run)
+        worker.beside.append(Polling(store, channels, intake, metrics, alone=alone).run)
         state = State(
             settings=settings,
             store=store,

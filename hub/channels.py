@@ -8,7 +8,8 @@ from hub.connector import ChannelSettings, Connector, Limits
 
 @dataclass(slots=True)
 class Channel:
-    """One configured account. `paused` is why nothing is sent now, or None."""
+    """One configured account. `paused` is why nothing is sent now, or None; `poll_error` why
+    asking for its messages failed last, where this process asks, or nothing."""
 
     id: bytes
     name: str
@@ -17,6 +18,7 @@ class Channel:
     settings: ChannelSettings
     connector: Connector
     paused: str | None = None
+    poll_error: str = ""
 
     @property
     def limits(self) -> Limits:

@@ -82,6 +82,12 @@ class Metrics:
             "Customers' messages whose webhook was lost, found in the provider's list.",
             "channel",
         )
+        self.poll_failures = self._counter(
+            "onethread_poll_failures", "Failed tries to ask a provider for messages.", "channel"
+        )
+        self.polling = self._gauge(
+            "onethread_polling", "1 while this process asks the channel for messages.", "channel"
+        )
         self.receipts = self._counter(
             "onethread_receipts", "What providers said of our messages.", "channel", "status"
         )

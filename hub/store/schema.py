@@ -33,7 +33,7 @@ channels = sa.Table(
     _time("last_inbound_at"),
     _time("last_send_at"),
     # Where a provider can list its messages: all sent before the first are here; until the second
-    # a process looks for those that are not.
+    # a process looks for those that are not, or asks for new ones.
     _time("caught_up_to"),
     _time("catching_until"),
     sa.UniqueConstraint("kind", "account"),
