@@ -33,6 +33,11 @@ class ReadByCustomer(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveredToCustomer(Signal):
+    """All of ours that was sent up to `at` has reached the customer."""
+
+
+@dataclass(frozen=True, slots=True)
 class OptOut(Signal):
     """`on` False is an opt-in. `scope`: "all" or "marketing"."""
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.clock import Micros, new_id
+from hub.clock import SECOND, Micros, new_id
+from hub.message import Receipt, State
 from hub.signal import (
+    DeliveredToCustomer,
     Echo,
     Edit,
     NumberChange,
@@ -19,13 +21,18 @@ from hub.signal import (
     Unsend,
 )
 from hub.store.ownership import lock, park
-from hub.store.receipts import correlated
+from hub.store.receipts import apply_receipts, correlated
 from hub.store.rows import content_of
 from hub.store.schema import addresses, aliases, changes, conversations, dead_letters, messages
 from hub.store.sql import insert_new
+from hub.store.state import advance
 from hub.store.templates import change_template
 
 Row = dict[str, Any]
+
+LONGEST_CALL = 10 * SECOND
+KINDS = {"voice": "audio"}
+"""What a kind that was sent is echoed as, where that is another."""
 
 
 def apply_signal(conn: sa.Connection, channel_id: bytes, signal: Signal, at: Micros) -> set[bytes]:
@@ -113,6 +120,24 @@ def _opt_out(conn: sa.Connection, channel_id: bytes, signal: OptOut, at: Micros)
 
 
 def _read(conn: sa.Connection, channel_id: bytes, signal: ReadByCustomer, at: Micros) -> None:
+    _advance_up_to(conn, channel_id, signal, signal.external_id, at, "read")
+
+
+def _deliver(
+    conn: sa.Connection, channel_id: bytes, signal: DeliveredToCustomer, at: Micros
+) -> None:
+    _advance_up_to(conn, channel_id, signal, "", at, "delivered")
+
+
+def _advance_up_to(
+    conn: sa.Connection,
+    channel_id: bytes,
+    signal: Signal,
+    external_id: str,
+    at: Micros,
+    state: State,
+) -> None:
+    """Move what was sent to an address up to a message, or up to the signal's time, forward."""
     address = conn.execute(
         sa.select(addresses.c.id, addresses.c.conversation_id).where(
             addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender
@@ -121,32 +146,35 @@ def _read(conn: sa.Connection, channel_id: bytes, signal: ReadByCustomer, at: Mi
     if address is None:
         return
     upto = signal.at
-    if signal.external_id:
+    # One that was written before that time and sent long after it cannot be meant.
+    sent_by = signal.at + LONGEST_CALL
+    if external_id:
         message = conn.execute(
             sa.select(messages.c.created_at).where(
                 messages.c.channel_id == channel_id,
-                messages.c.external_id == signal.external_id,
+                messages.c.external_id == external_id,
                 messages.c.external_id.isnot(None),
             )
         ).scalar()
         if message is None:
             return
         upto = message
-    read = conn.execute(
+    moved = conn.execute(
         messages.update()
         .where(
             messages.c.conversation_id == address[1],
             messages.c.address_id == address[0],
             messages.c.direction == "out",
-            messages.c.state.in_(("sent", "delivered")),
+            messages.c.state.in_([old for old in ("sent", "delivered") if advance(old, state)]),
             messages.c.created_at <= upto,
+            sa.func.coalesce(messages.c.sent_at, messages.c.created_at) <= sent_by,
         )
-        .values(state="read")
+        .values(state=state)
         .returning(messages.c.id)
     ).scalars()
     rows = [
         {"conversation_id": address[1], "kind": "receipt", "message_id": id, "at": at}
-        for id in read
+        for id in moved
     ]
     if rows:
         conn.execute(changes.insert(), rows)
@@ -199,13 +227,17 @@ def _change_number(
 def _echo(conn: sa.Connection, channel_id: bytes, signal: Echo, at: Micros) -> None:
     """A reply the business wrote elsewhere: shown in the thread, and it takes over as an
     agent's reply does. One that is an echo of our own send is already here."""
-    if correlated(signal.correlation_id) or _find(conn, channel_id, signal.external_id):
+    if _find(conn, channel_id, signal.external_id):
         return
     address = conn.execute(
         sa.select(addresses.c.id, addresses.c.conversation_id).where(
             addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender
         )
     ).first()
+    if own := _own_send(conn, channel_id, signal, address[0] if address else None):
+        receipt = Receipt(signal.account, signal.external_id, "sent", signal.at, own.hex())
+        apply_receipts(conn, [(channel_id, receipt, at)])
+        return
     if address is None:
         return
     address_id, conversation_id = address
@@ -251,6 +283,34 @@ def _echo(conn: sa.Connection, channel_id: bytes, signal: Echo, at: Micros) -> N
     )
 
 
+def _own_send(
+    conn: sa.Connection, channel_id: bytes, signal: Echo, address_id: bytes | None
+) -> bytes | None:
+    """The message of ours that an echo shows to be accepted: by our correlation id, else by its
+    words among those whose answer has not come, since the echo may come first."""
+    if known := correlated(signal.correlation_id):
+        wanted = messages.c.id == known
+        found = sa.select(messages.c.id).where(wanted, messages.c.channel_id == channel_id)
+        return conn.execute(found).scalar()
+    if address_id is None:
+        return None
+    in_flight = conn.execute(
+        sa.select(messages.c.id, messages.c.text, messages.c.kind)
+        .where(
+            messages.c.address_id == address_id,
+            messages.c.lane.isnot(None),
+            messages.c.state.in_(("sending", "unknown")),
+        )
+        .order_by(messages.c.seq)
+    )
+    said = signal.message
+    for id, text, kind in in_flight:
+        words = (text or "").strip()
+        if words == said.text.strip() and (words or KINDS.get(kind, kind) == said.kind):
+            return bytes(id)
+    return None
+
+
 def _change_template(
     conn: sa.Connection, channel_id: bytes, signal: TemplateChange, at: Micros
 ) -> None:
@@ -268,6 +328,7 @@ HANDLERS: dict[type[Signal], Callable[[sa.Connection, bytes, Any, Micros], set[b
     Reaction: _react,
     OptOut: _opt_out,
     ReadByCustomer: _read,
+    DeliveredToCustomer: _deliver,
     NumberChange: _change_number,
     Echo: _echo,
     TemplateChange: _change_template,

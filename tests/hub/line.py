@@ -81,11 +81,11 @@ class Line:
         claim = SendClaim(address_id, at, 60_000_000, 60_000_000, make_gate({}), resend=resend)
         return await self.store.each(begin, claim)
 
-    async def answer(self, attempt: Attempt, outcome: Sent | SendFailed) -> None:
+    async def answer(self, attempt: Attempt, outcome: Sent | SendFailed, at: int = AT) -> None:
         row, retry_at = attempt.row, None
         if isinstance(outcome, SendFailed) and not outcome.final:
             retry_at = AT + 60_000_000
-        item = Settlement(row["address_id"], attempt.token, row["id"], outcome, AT, retry_at)
+        item = Settlement(row["address_id"], attempt.token, row["id"], outcome, at, retry_at)
         await self.store.each(settle, item)
 
     async def receipt(

@@ -18,7 +18,16 @@ import sqlalchemy as sa
 
 from hub.clock import DAY, id_text
 from hub.message import Alias, Inbound, Message
-from hub.signal import Echo, Edit, NumberChange, OptOut, Reaction, ReadByCustomer, Unsend
+from hub.signal import (
+    DeliveredToCustomer,
+    Echo,
+    Edit,
+    NumberChange,
+    OptOut,
+    Reaction,
+    ReadByCustomer,
+    Unsend,
+)
 from hub.store.attachments import due
 from hub.store.changes import START, changes_after, newest_place
 from hub.store.customers import list_customers
@@ -149,6 +158,7 @@ async def give_signals(scene: Scene) -> None:
         OptOut("1", "8801000000000", at),
         ReadByCustomer("1", HER, at),
         ReadByCustomer("1", HER, at, key),
+        DeliveredToCustomer("1", HER, at),
         Echo("1", HER, at, "wamid.elsewhere", Message(text="from the phone")),
         NumberChange("1", HER, at, "8801711999999", (Alias("phone", "+8801711999999", True),)),
     ):

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from hub.clock import SECOND
-from hub.errors import Blocked, OptedOut
+from hub.errors import Blocked, OptedOut, OutcomeUnknown
 from hub.message import Alias, Message, Sent
 from hub.outreach.gate import make_gate
 from hub.signal import (
+    DeliveredToCustomer,
     Echo,
     Edit,
     NumberChange,
@@ -112,6 +113,26 @@ async def test_reading_up_to_a_time_or_a_message(line: Line) -> None:
     assert (await line.row(attempt))["state"] == "read"
 
 
+async def test_all_up_to_a_time_was_delivered(line: Line) -> None:
+    attempt = await line.begin_send()
+    sender = attempt.row["recipient"]
+    await line.answer(attempt, Sent("m_1"))
+    for at, state in ((AT - 1, "sent"), (AT + 1, "delivered")):
+        await line.signal(DeliveredToCustomer("1", sender, at))
+        assert (await line.row(attempt))["state"] == state
+    assert (await told(line))[-1] == "receipt"
+    await line.signal(ReadByCustomer("1", sender, LATER))
+    await line.signal(DeliveredToCustomer("1", sender, LATER))
+    assert (await line.row(attempt))["state"] == "read"
+
+
+async def test_what_was_sent_long_after_that_time_is_not_meant(line: Line) -> None:
+    attempt = await line.begin_send()
+    await line.answer(attempt, Sent("m_1"), at=AT + 60 * SECOND)
+    await line.signal(ReadByCustomer("1", attempt.row["recipient"], AT + 1))
+    assert (await line.row(attempt))["state"] == "sent"
+
+
 async def test_reading_does_not_touch_what_was_never_sent(line: Line) -> None:
     attempt = await line.begin_send(parts=2)
     await line.signal(ReadByCustomer("1", attempt.row["recipient"], LATER))
@@ -153,6 +174,32 @@ async def test_an_echo_is_shown_and_takes_over(line: Line) -> None:
     assert bot["state"] == "cancelled"
 
 
+@pytest.mark.parametrize("is_lost", [False, True], ids=["before the answer", "instead of it"])
+@pytest.mark.parametrize("is_told", [False, True], ids=["by its words", "by its correlation id"])
+async def test_an_echo_of_our_own_send(line: Line, is_lost: bool, is_told: bool) -> None:
+    attempt = await line.begin_send()
+    sender, text = attempt.row["recipient"], attempt.row["text"]
+    if is_lost:
+        await line.answer(attempt, OutcomeUnknown())
+    told = attempt.row["id"].hex() if is_told else ""
+    await line.signal(Echo("1", sender, LATER, "m_1", Message(text=text), told))
+    sent = await line.row(attempt)
+    assert (sent["state"], sent["external_id"], sent["lane"]) == ("sent", "m_1", None)
+    if not is_lost:
+        await line.answer(attempt, Sent("m_1"))
+    assert len(await line.rows(messages.c.direction == "out")) == 1
+
+
+async def test_an_echo_of_others_is_not_taken_for_ours(line: Line) -> None:
+    attempt = await line.begin_send()
+    sender, text = attempt.row["recipient"], attempt.row["text"]
+    strange = "f" * 32
+    await line.signal(Echo("1", sender, LATER, "m_1", Message(text="other words")))
+    await line.signal(Echo("1", sender, LATER, "m_2", Message(text=text), strange))
+    out = await line.rows(messages.c.direction == "out")
+    assert [row["external_id"] for row in out] == [None, "m_1", "m_2"]
+
+
 async def _answer_of_the_bot(line: Line, row: dict[str, Any]) -> bytes:
     """A bot's reply that waits, written as a turn writes it."""
     work = await line.store.each(claim, Claim(row["conversation_id"], 60 * SECOND, AT))
@@ -179,6 +226,7 @@ NOBODY: list[Signal] = [
     Reaction("1", HER, AT, "wamid.x", "👍"),
     OptOut("1", "nobody", AT),
     ReadByCustomer("1", "nobody", AT),
+    DeliveredToCustomer("1", "nobody", AT),
     NumberChange("1", "nobody", AT, "8801711000009"),
     Echo("1", "nobody", AT, "wamid.x", Message(text="x")),
     Typing("1", HER, AT),
