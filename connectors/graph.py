@@ -5,13 +5,14 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import orjson
 
+from hub.clock import SECOND, Micros
 from hub.connector import Hook, HookAnswer, Http, HttpReply
 from hub.errors import (
     Busy,
@@ -23,12 +24,27 @@ from hub.errors import (
     SendFailed,
     Unreachable,
 )
+from hub.signal import Parsed, Unreadable
 
+APP = "meta"
 API_BASE = "https://graph.facebook.com"
 USER_AGENT = "onethread"
 
-Codes = Mapping[int, tuple[type[SendFailed], str]]
-"""What an error code means: the error to raise, and why in words for agents and operators."""
+Codes = Mapping[int | tuple[int, int], tuple[type[SendFailed], str]]
+"""What an error code, or a code with its subcode, means: the error to raise, and why in words for
+agents and operators."""
+
+KINDS = {
+    "page": "messenger",
+    "instagram": "instagram",
+    "whatsapp_business_account": "whatsapp",
+}
+"""The channel kind of each product (`object`) whose hooks one app's URL takes."""
+NAMES = {
+    "page": "Page",
+    "instagram": "Instagram account",
+    "whatsapp_business_account": "WhatsApp Business account",
+}
 
 PREFIX = "sha256="
 LONGEST_WAIT = 86_400.0
@@ -43,9 +59,12 @@ COMMON_CODES: Codes = {
     17: (Busy, "too many calls"),
     32: (Busy, "too many calls"),
     100: (Refused, "Meta refuses a parameter of the request"),
+    (100, 33): (Misconfigured, "the account does not exist or the token may not use it"),
+    102: (Misconfigured, "the session of the access token has ended"),
     190: (Misconfigured, "the access token has expired or is not valid"),
     368: (Misconfigured, "the account is blocked for policy violations"),
     613: (Busy, "too many calls"),
+    1200: (Unreachable, "Meta reports a temporary problem"),
 }
 
 
@@ -81,17 +100,72 @@ def answer(hook: Hook) -> HookAnswer:
     return HookAnswer(challenge.encode())
 
 
-def read_entries(hook: Hook, product: str) -> list[Any]:
-    """The entries of a hook of one product (`object`). Raises HookUnreadable."""
+def kind_of(hook: Hook, own: str) -> str:
+    """The channel kind a hook is for, by its body's `object`; `own` where that names none."""
+    try:
+        return next((KINDS[name] for name, _ in read_bodies(hook) if name in KINDS), own)
+    except HookUnreadable:
+        return own
+
+
+def parse(hook: Hook, product: str, read: Callable[[Any], Iterable[Parsed]]) -> list[Parsed]:
+    """Everything in a hook, each entry of `product` by `read`. The entries of another product
+    are unreadable: that they came here means that no channel has their account. Raises
+    HookUnreadable."""
+    if hook.method == "GET":
+        return []
+    found: list[Parsed] = []
+    for named, entries in read_bodies(hook):
+        for entry in entries:
+            found += read(entry) if named in ("", product) else [foreign(entry, named)]
+    return found
+
+
+def read_bodies(hook: Hook) -> list[tuple[str, list[Any]]]:
+    """The product and the entries of a hook; of each of several where the body is a list, as
+    some of Instagram's are documented. Raises HookUnreadable."""
     payload = read_json(hook.body)
-    if not isinstance(payload, dict):
-        raise HookUnreadable("the body is no JSON object")
-    if isinstance(payload.get("object"), str) and payload["object"] != product:
-        raise HookUnreadable(f"the hook is not of object {product}")
-    entries = payload.get("entry")
-    if not isinstance(entries, list) or not entries:
+    bodies = payload if isinstance(payload, list) else [payload]
+    found = [entries_of(body) for body in bodies]
+    if not any(found):
         raise HookUnreadable("the body has no entries")
-    return entries
+    return [
+        (text_of(body, "object"), entries or [body])
+        for body, entries in zip(bodies, found, strict=True)
+    ]
+
+
+def entries_of(body: Any) -> list[Any]:
+    entries = body.get("entry") if isinstance(body, dict) else None
+    return entries if isinstance(entries, list) else []
+
+
+def foreign(entry: Any, product: str) -> Unreadable:
+    """An entry of a product that is not this channel's."""
+    account = text_of(entry, "id")
+    if product in NAMES and re.fullmatch(r"[0-9]{1,40}", account):
+        return Unreadable(account, f"no channel has the {NAMES[product]} {account}", entry)
+    return Unreadable("", "an entry of no product that the hub reads", entry)
+
+
+def text_of(value: Any, name: str) -> str:
+    """The text under `name`, or nothing; ids have been seen as numbers."""
+    text = value.get(name) if isinstance(value, dict) else None
+    if isinstance(text, str):
+        return text
+    return str(text) if isinstance(text, int) and not isinstance(text, bool) else ""
+
+
+def part_of(value: Any, name: str) -> dict[str, Any]:
+    """The object under `name`, or an empty one."""
+    part = value.get(name) if isinstance(value, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def objects_of(value: Any, name: str) -> list[dict[str, Any]]:
+    """The objects in the list under `name`."""
+    items = value.get(name) if isinstance(value, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def read_json(body: bytes) -> Any:
@@ -162,12 +236,12 @@ def failure(reply: HttpReply, answer: dict[str, Any], codes: Codes) -> SendFaile
     error = error if isinstance(error, dict) else {}
     code = code_of(error)
     subcode = code_of(error, "error_subcode")
-    named, words = meaning(code, codes)
-    if code == 100 and subcode == 33:
-        named, words = Misconfigured, "the account does not exist or the token may not use it"
+    named, words = meaning(code, codes, subcode)
     if named is None:
         named, words = by_status(reply.status, error), f"HTTP {reply.status}"
     wait = retry_after(reply.headers.get("Retry-After"))
+    if wait is None and named is Busy:
+        wait = regain_time(reply.headers.get("X-Business-Use-Case-Usage", ""))
     shown = f"{code}/{subcode}" if subcode is not None else str(code)
     reason = words if code is None else f"{words} (error {shown})"
     return named(reason, code="" if code is None else str(code), retry_in=wait)
@@ -181,10 +255,16 @@ def code_of(error: dict[str, Any], name: str = "code") -> int | None:
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
-def meaning(code: int | None, codes: Codes) -> tuple[type[SendFailed] | None, str]:
+def meaning(
+    code: int | None, codes: Codes, subcode: int | None = None
+) -> tuple[type[SendFailed] | None, str]:
     """The error a code stands for and why in words; (None, "") for a code we do not know."""
     if code is None:
         return None, ""
+    if subcode is not None:
+        pair = (code, subcode)
+        if known := codes.get(pair) or COMMON_CODES.get(pair):
+            return known
     if known := codes.get(code) or COMMON_CODES.get(code):
         return known
     if 200 <= code <= 299:
@@ -199,7 +279,9 @@ def by_status(status: int, error: dict[str, Any]) -> type[SendFailed]:
         return Busy
     if status in (401, 403):
         return Misconfigured
-    if 400 <= status < 500 and status != 408 and error.get("is_transient") is not True:
+    # An error may come with HTTP 200.
+    judged = 200 <= status < 300 or (400 <= status < 500 and status != 408)
+    if judged and error.get("is_transient") is not True:
         return Refused
     return Unreachable
 
@@ -216,3 +298,27 @@ def retry_after(value: str | None) -> float | None:
         except ValueError:
             return None
     return min(max(wait, 0.0), LONGEST_WAIT) if wait == wait else None
+
+
+def regain_time(usage: str) -> float | None:
+    """Seconds until the account may call again, which Meta tells in minutes; None if it does
+    not."""
+    minutes = [
+        limit.get("estimated_time_to_regain_access")
+        for limits in object_of(usage.encode()).values()
+        for limit in objects_of({"limits": limits}, "limits")
+    ]
+    known = [float(one) for one in minutes if isinstance(one, int) and one > 0]
+    return min(max(known) * 60.0, LONGEST_WAIT) if known else None
+
+
+async def token_end(http: Http, root: str, token: str, asking: str, codes: Codes) -> Micros | None:
+    """When `token`, or its leave to see data, ends; None for never. `asking` is the token to ask
+    by: the app's own ("ID|SECRET") may always, others of the app may not. Raises a SendFailed."""
+    url = f"{root}/debug_token?input_token={quote(token, safe='')}"
+    data = part_of(await call(http, "GET", url, asking, codes), "data")
+    if data.get("is_valid") is False:
+        raise Misconfigured("the access token is not valid any more")
+    ends = [data.get(name) for name in ("expires_at", "data_access_expires_at")]
+    known = [end for end in ends if isinstance(end, int) and end > 0]
+    return min(known) * SECOND if known else None

@@ -4,6 +4,7 @@ Protocol facts: Graph API v25.0, webhooks of `whatsapp_business_account` with th
 messages, smb_message_echoes, user_preferences, user_id_update and those of templates.
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -55,6 +56,7 @@ class WhatsApp(Connector):
         api_base: str = Field(default=graph.API_BASE, pattern=r"^https?://[^/?#]+[^?#]*$")
         api_version: str = Field(default="v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
 
+    app: ClassVar[str] = graph.APP
     limits: ClassVar[Limits] = Limits(
         text=4096,
         caption=1024,
@@ -96,15 +98,16 @@ class WhatsApp(Connector):
     def check(self, hook: Hook) -> None:
         graph.check(hook, (self.settings.app_secret,), self.settings.verify_token)
 
+    def kind_of(self, hook: Hook) -> str:
+        return graph.kind_of(hook, self.channel.kind)
+
     def parse(self, hook: Hook) -> list[Parsed]:
-        if hook.method == "GET":
-            return []
         own = self.settings.phone_number_id
-        return [
-            item
-            for entry in graph.read_entries(hook, "whatsapp_business_account")
-            for item in read_entry(entry, own, hook.received_at)
-        ]
+
+        def read(entry: Any) -> Iterator[Parsed]:
+            return read_entry(entry, own, hook.received_at)
+
+        return graph.parse(hook, "whatsapp_business_account", read)
 
     def answer(self, hook: Hook) -> HookAnswer:
         return graph.answer(hook)
