@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 from aiohttp import web
 from pydantic import model_validator
-from yarl import URL
 
 from connectors.sandbox import meta_account, meta_rules, meta_wire
 from connectors.sandbox.control import ControlError
@@ -133,8 +132,8 @@ class Sandbox(MetaStandin[Account]):
 
     def cdn_url(self, media: Media) -> str:
         """The address in a webhook, which leads on to the file."""
-        asset = URL(super().cdn_url(media)).path.rpartition("/")[2]
-        return f"{self.base_url}/ig_messaging_cdn/?asset_id={media.id}&signature={asset}"
+        signature = self.sign_link(media)
+        return f"{self.base_url}/ig_messaging_cdn/?asset_id={media.id}&signature={signature}"
 
     async def _lead_on(self, request: web.Request) -> web.Response:
         raise web.HTTPFound(f"{self.base_url}/cdn/{request.query.get('signature', '')}")

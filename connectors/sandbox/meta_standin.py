@@ -5,6 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -87,7 +88,7 @@ class MetaStandin(standin.Standin[A]):
         version = r"/{version:v\d+\.\d+}"
         self.sends.add_routes(router, version)
         LookUps(self).add_routes(router, version)
-        router.add_get("/cdn/{token}", self.provider(self._cdn))
+        router.add_get("/cdn/{token}{name:(/[^/]*)?}", self.provider(self._cdn))
         router.add_post("/_sandbox/accounts/{id}/verify", control.guarded(self._verify))
         router.add_post("/_sandbox/accounts/{id}/inbox", control.guarded(self._inbox))
 
@@ -202,10 +203,16 @@ class MetaStandin(standin.Standin[A]):
         return stored
 
     def cdn_url(self, media: Media) -> str:
-        """A signed address of the file, good as long as the file is."""
+        """A signed address of the file, good as long as the file is, with its name if known."""
+        name = f"/{quote(media.name, safe='')}" if media.name else ""
+        until = int(min(media.expires_at, 2**40))
+        return f"{self.base_url}/cdn/{self.sign_link(media)}{name}?oe={until:X}"
+
+    def sign_link(self, media: Media) -> str:
+        """The part of a file's address that lets it be fetched."""
         token = secrets.token_urlsafe(16)
         self._links[token] = (media.id, media.expires_at)
-        return f"{self.base_url}/cdn/{token}?oe={int(min(media.expires_at, 2**40)):X}"
+        return token
 
     def cdn_urls(self, item: Item) -> list[str]:
         """The addresses of the files of a message of hers, as its webhook names them."""

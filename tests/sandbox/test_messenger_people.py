@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from connectors.sandbox.control import ControlError
 from tests.sandbox.hook import START
@@ -100,6 +101,14 @@ async def test_her_files(fb: Meta, kind: str, type: str, start: bytes) -> None:
     async with fb.http.get(attachment["payload"]["url"]) as response:
         assert (await response.read()).startswith(start)
     assert fb.sandbox.shown(RIMA)[0].media[0]["kind"] == type
+
+
+async def test_a_file_has_its_name_in_its_address(fb: Meta) -> None:
+    event = await fb.does(document={"filename": "চালান ১.pdf"})
+    url = URL(event["message"]["attachments"][0]["payload"]["url"], encoded=True)
+    assert url.name == "চালান ১.pdf"
+    async with fb.http.get(url) as response:
+        assert response.status == 200
 
 
 async def test_an_album_is_one_message(fb: Meta) -> None:
