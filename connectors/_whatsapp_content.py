@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from hub.message import (
     Choice,
     ContactCard,
@@ -164,7 +166,39 @@ def read_interactive(item: dict[str, Any]) -> Parts | None:
         reply = part_of(part, name)
         if tapped := text_of(reply, "id"):
             return chosen(kind, tapped, text_of(reply, "title"))
-    return None
+    return read_flow(part_of(part, "nfm_reply"))
+
+
+def read_flow(reply: dict[str, Any]) -> Parts | None:
+    """A filled-in Flow: the answers as the JSON that WhatsApp gives are what comes back, and the
+    text shows them line by line."""
+    answers = text_of(reply, "response_json")
+    if not answers:
+        return None
+    title = clean_text(text_of(reply, "body") or text_of(reply, "name"))
+    try:
+        given = orjson.loads(answers)
+    except orjson.JSONDecodeError:
+        given = {}
+    lines = [
+        f"{name}: {shown_answer(value)}"
+        for name, value in (given.items() if isinstance(given, dict) else ())
+        if name != "flow_token" and value not in (None, "", [], {})
+    ]
+    text = clean_text("\n".join(filter(None, (title, *lines))))
+    return {"text": text, "choice": Choice(type="postback", id=clean_text(answers), title=title)}
+
+
+def shown_answer(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(one if isinstance(one, str) else dumped(one) for one in value)
+    return dumped(value)
+
+
+def dumped(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def chosen(kind: Any, tapped: str, title: str) -> Parts:

@@ -24,11 +24,16 @@ SETTLE = 5.0
 
 
 class TemplateSync:
-    def __init__(self, store: Store, bus: Bus, clock: Clock, channels: Channels) -> None:
+    """`settle`: seconds to wait after a provider told of a change, for more of them."""
+
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, channels: Channels, settle: float = SETTLE
+    ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._channels = channels
+        self._settle = settle
 
     async def run(self) -> None:
         """Follow each channel whose provider approves templates, for ever."""
@@ -58,7 +63,7 @@ class TemplateSync:
             fresh = EVERY / 2
             if await changed.wait(pause * random.uniform(0.9, 1.1)):
                 fresh = 0.0
-                await asyncio.sleep(SETTLE)
+                await asyncio.sleep(self._settle)
 
     async def sync(self, channel: Channel, connector: SyncsTemplates, fresh: float = 0.0) -> bool:
         """List the channel's templates, unless a process has done so in the last `fresh` seconds.

@@ -38,6 +38,7 @@ WHOLE_HUB = {
     "hub/test_store.py",
     "hub/test_takeover.py",
     "hub/test_takeover_storm.py",
+    "hub/test_template_sync.py",
     "hub/test_traces.py",
     "hub/test_turns.py",
     "hub/test_two_workers.py",

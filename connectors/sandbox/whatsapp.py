@@ -3,7 +3,6 @@
 Facts are from Meta's Cloud API documentation: messages, media, webhooks, error codes.
 """
 
-import hmac
 import re
 import secrets
 import time
@@ -15,51 +14,67 @@ import orjson
 from aiohttp import web
 from yarl import URL
 
-from connectors.sandbox import control, media, standin, whatsapp_rules, whatsapp_wire
+from connectors.sandbox import (
+    control,
+    standin,
+    whatsapp_customer,
+    whatsapp_rules,
+    whatsapp_templates,
+    whatsapp_wire,
+)
 from connectors.sandbox.calls import Call
 from connectors.sandbox.customer import CustomerMessage
 from connectors.sandbox.deliveries import Post
 from connectors.sandbox.faults import bare_number
 from connectors.sandbox.links import Link, Reason
+from connectors.sandbox.media import Media
 from connectors.sandbox.pace import Pace
 from connectors.sandbox.refusal import Refusal
 from connectors.sandbox.transcript import Item
-from connectors.sandbox.whatsapp_account import Account
+from connectors.sandbox.whatsapp_account import Account, Template
+from connectors.sandbox.whatsapp_files import Files
 
 DAY = 86_400.0
 WINDOW, AD_WINDOW = DAY, 3 * DAY
-INBOUND_MEDIA_LIFE, UPLOAD_LIFE, URL_LIFE = 7 * DAY, 30 * DAY, 300.0
+INBOUND_MEDIA_LIFE = 7 * DAY
 PAIR_EVERY, PAIR_BURST = 6.0, 45
 
 
-class Sandbox(standin.Standin[Account]):
+class Sandbox(Files):
     """WhatsApp's Cloud API, its webhooks, and the customers' phones."""
 
     account_model = Account
+    message_model = whatsapp_customer.CustomerMessage
     fault_codes: ClassVar[dict[int, int]] = {400: 100, 401: 190, 429: 130429, 500: 131000}
 
     def __init__(self, *, now: Callable[[], float] = time.time, keep: int | None = None) -> None:
         super().__init__(now=now, keep=keep)
         self._open_until: dict[tuple[str, str], float] = {}
         self._batches: dict[str, tuple[list[whatsapp_wire.Json], list[whatsapp_wire.Json]]] = {}
-        self._links: dict[str, tuple[str, float]] = {}
+        self._groups: set[str] = set()
         self._pairs = Pace(PAIR_EVERY, PAIR_BURST)
         self._paces: dict[tuple[str, int], Pace] = {}
 
     def add_provider_routes(self, router: web.UrlDispatcher) -> None:
         version = r"/{version:v\d+\.\d+}"
         router.add_post(version + "/{id}/messages", self.provider(self._messages))
-        router.add_post(version + "/{id}/media", self.provider(self._upload))
-        router.add_get(version + "/{id}", self.provider(self._look_up))
-        router.add_delete(version + "/{id}", self.provider(self._delete_media))
-        router.add_get("/media-download/{token}", self.provider(self._download))
-        router.add_post("/_sandbox/accounts/{id}/verify", control.guarded(self._verify))
+        router.add_get(version + "/{id}/message_templates", self.provider(self._list_templates))
+        router.add_get(version + "/debug_token", self.provider(self._debug_token))
+        super().add_provider_routes(router)
+        for path, handle in (
+            ("/accounts/{id}/verify", self._verify),
+            ("/accounts/{id}/templates", self._change_template),
+            ("/phones/{number}/preferences", self._prefer),
+            ("/phones/{number}/moves", self._move),
+            ("/phones/{number}/echoes", self._echo),
+        ):
+            router.add_post("/_sandbox" + path, control.guarded(handle))
 
     def reset(self) -> None:
         super().reset()
         self._open_until.clear()
         self._batches.clear()
-        self._links.clear()
+        self._groups.clear()
         self._pairs.clear()
         self._paces.clear()
 
@@ -79,20 +94,87 @@ class Sandbox(standin.Standin[Account]):
     async def _verify(self, request: web.Request) -> web.Response:
         return control.json_response({"verified": await self.verify(request.match_info["id"])})
 
+    # What is no message of a customer.
+
+    def change_template(
+        self, account: str, name: str, language: str = "en", **news: str
+    ) -> list[Post]:
+        """Change a template's `status` or `quality`, and tell by webhooks. Raises ControlError."""
+        known = self.account(account)
+        found = known.templates or ()
+        old = next((one for one in found if (one.name, one.language) == (name, language)), None)
+        if old is None:
+            raise control.ControlError(f"no template {name} in {language}")
+        new = Template.model_validate({**old.model_dump(), **news})
+        templates = tuple(new if one is old else one for one in found)
+        self.accounts[known.key] = known.model_copy(update={"templates": templates})
+        told = whatsapp_templates.changes(old, new)
+        posts = [self._post(known, "", value, name) for name, value in told]
+        for post in posts:
+            self.deliveries.put(post)
+        return posts
+
+    async def _change_template(self, request: web.Request) -> web.Response:
+        news = orjson.loads(await request.read())
+        posts = self.change_template(request.match_info["id"], **news)
+        return control.json_response({"webhooks": len(posts)})
+
+    async def _prefer(self, request: web.Request) -> web.Response:
+        wish = whatsapp_customer.Preference.model_validate_json(await request.read())
+        account, phone = self.account(wish.account), bare_number(request.match_info["number"])
+        value = whatsapp_wire.preference(phone, self.phone(phone), wish.value, self.now())
+        return self._tell(account, phone, value, "user_preferences")
+
+    async def _move(self, request: web.Request) -> web.Response:
+        """Her number becomes another; the phone's facts go with it."""
+        to = whatsapp_customer.Move.model_validate_json(await request.read())
+        account, old = self.account(to.account), bare_number(request.match_info["number"])
+        new = bare_number(to.number)
+        value = whatsapp_wire.number_change(old, new, self.phone(old), self.now())
+        self.phones[new] = self.phones.pop(old, self.phone(old))
+        return self._tell(account, old, value, "messages")
+
+    async def _echo(self, request: web.Request) -> web.Response:
+        typed = whatsapp_customer.Echo.model_validate_json(await request.read())
+        account, phone = self.account(typed.account), bare_number(request.match_info["number"])
+        item = Item(
+            account.key,
+            phone,
+            "out",
+            whatsapp_wire.new_wamid(phone),
+            "text",
+            self.now(),
+            typed.text,
+        )
+        self.transcript.add(item)
+        number = account.display_phone_number
+        value = whatsapp_wire.echo(item, number, self.phone(phone))
+        return self._tell(account, phone, value, "smb_message_echoes")
+
+    def _tell(
+        self, account: Account, phone: str, value: whatsapp_wire.Json, field: str
+    ) -> web.Response:
+        self.deliveries.put(self._post(account, phone, value, field))
+        return control.json_response({}, 201)
+
     # The customer's side.
 
     def hear(self, account: Account, phone: str, said: CustomerMessage) -> tuple[Item, Post | None]:
+        assert isinstance(said, whatsapp_customer.CustomerMessage)
         now, known = self.now(), self.phone(phone)
         external_id = whatsapp_wire.new_wamid(phone)
         life = AD_WINDOW if said.referral else WINDOW
-        opened = max(self._open_until.get((account.key, phone), 0.0), now + life)
-        self._open_until[account.key, phone] = opened
+        if said.group is not None:
+            self._groups.add(said.group)
+        for who in (phone, said.group) if said.group else (phone,):
+            opened = max(self._open_until.get((account.key, who), 0.0), now + life)
+            self._open_until[account.key, who] = opened
         file = self.make_file(account, said, now + INBOUND_MEDIA_LIFE)
         quoted = self.transcript.find(said.quotes)
         message = whatsapp_wire.inbound(
             said, phone, known, account.display_phone_number, external_id, now, file, quoted
         )
-        item = self.heard(account, phone, said, message["id"], file)
+        item = self._item(account, phone, said, message["id"], file)
         contacts, messages = self._batches.setdefault(account.key, ([], []))
         contacts.append(whatsapp_wire.contact(phone, known))
         messages.append(message)
@@ -103,18 +185,45 @@ class Sandbox(standin.Standin[Account]):
         post.external_ids = tuple(message["id"] for message in messages)
         return item, post
 
+    def _item(
+        self,
+        account: Account,
+        phone: str,
+        said: whatsapp_customer.CustomerMessage,
+        external_id: str,
+        file: Media | None,
+    ) -> Item:
+        """What the phone shows: a new message, or one of hers that she changed."""
+        change = said.edit or said.unsend
+        if change is None:
+            item = self.heard(account, phone, said, external_id, file)
+            item.text = item.text or (said.flow.body if said.flow else "")
+            return item
+        found = self.transcript.find(change.message_id)
+        if found is None or found.direction != "in" or found.phone != phone:
+            raise control.ControlError("that is no message of hers")
+        if said.edit is not None:
+            found.text, found.edits = said.edit.text, found.edits + 1
+        else:
+            found.text, found.status = "", "deleted"
+        return found
+
     def receipt(self, account: Account, item: Item, status: str, error: int | None) -> Post:
         entry = whatsapp_wire.status_entry(item, self.phone(item.phone), status, error, self.now())
         post = self._post(account, item.phone, {"statuses": [entry]})
         post.kind, post.receipt, post.external_ids = "receipt", status, (item.external_id,)
         return post
 
-    def _post(self, account: Account, phone: str, value: whatsapp_wire.Json) -> Post:
-        metadata = {
-            "display_phone_number": account.display_phone_number,
-            "phone_number_id": account.phone_number_id,
-        }
-        body = whatsapp_wire.envelope(account.waba_id, metadata, value)
+    def _post(
+        self, account: Account, phone: str, value: whatsapp_wire.Json, field: str = "messages"
+    ) -> Post:
+        if "message_template_name" not in value:
+            metadata = {
+                "display_phone_number": account.display_phone_number,
+                "phone_number_id": account.phone_number_id,
+            }
+            value = {"messaging_product": "whatsapp", "metadata": metadata, **value}
+        body = whatsapp_wire.envelope(account.waba_id, field, value)
         return Post(
             queue=f"{account.key}/{phone}",
             account=account.key,
@@ -156,30 +265,13 @@ class Sandbox(standin.Standin[Account]):
         answer = control.json_response(self._accepted(body, item))
         return await self.conclude(request, call, account, item, steps, answer, fault, links)
 
-    def _authorize(self, request: web.Request, call: Call) -> Account:
-        """The account of the path, which the Bearer token must be good for. Raises `Refusal`."""
-        own = self._accounts_of(request)
-        account = next((one for one in own if one.key == request.match_info["id"]), None)
-        if account is None:
-            raise Refusal(100, "Object does not exist or cannot be loaded: missing permissions")
-        call.account = account.key
-        return account
-
-    def _accounts_of(self, request: web.Request) -> list[Account]:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        own = [
-            account
-            for account in self.accounts.values()
-            if scheme == "Bearer"
-            and hmac.compare_digest(account.access_token.encode(), token.encode())
-        ]
-        if not own:
-            raise Refusal(190, "The access token could not be decrypted")
-        return own
-
     def _recipient(self, body: whatsapp_wire.Json) -> str:
-        """The phone meant by `to`, or by the business-scoped id in `recipient`."""
+        """The phone meant by `to`, or by the business-scoped id in `recipient`; or the group."""
         to, recipient = body.get("to"), body.get("recipient")
+        if body.get("recipient_type") == "group":
+            if to not in self._groups:
+                raise Refusal(131041, "the group is not known")
+            return str(to)
         if isinstance(to, str) and to:
             digits = re.sub(r"[ ()+-]", "", to)
             if not re.fullmatch(r"\d{5,20}", digits):
@@ -190,22 +282,15 @@ class Sandbox(standin.Standin[Account]):
         raise Refusal(100, "The parameter to is required.")
 
     def _check_template(self, account: Account, body: whatsapp_wire.Json, item: Item) -> None:
-        if item.template is None or account.templates is None:
+        if item.template is None:
             return
-        name, language = item.template["name"], item.template["language"]["code"]
-        for template in account.templates:
-            if (template.name, template.language) == (name, language):
-                break
-        else:
-            raise Refusal(132001, f"template {name} does not exist in {language}")
-        given = whatsapp_wire.count_parameters(item.template)
-        if given != template.parameters:
-            raise Refusal(132000, f"{given} parameters, {template.parameters} expected")
+        template = whatsapp_templates.find(account, item.template)
+        if template is None:
+            return
+        item.text = whatsapp_templates.check(template, item.template)
+        item.buttons = whatsapp_templates.shown_buttons(template, item.template)
         if template.category == "authentication" and not body.get("to"):
             raise Refusal(131062)
-        item.text = whatsapp_wire.render_template(template.body, item.template)
-        if len(item.text) > whatsapp_rules.CAPTION:
-            raise Refusal(132005, "the body with its parameters is too long")
 
     def _check_recipient(self, account: Account, item: Item) -> list[standin.Step]:
         """What becomes of the message on its way. Raises `Refusal` when it does not set out."""
@@ -271,84 +356,6 @@ class Sandbox(standin.Standin[Account]):
     def link_code(self, item: Item, reason: Reason) -> int:
         return 131053
 
-    # Media and what the account is called.
-
-    async def _upload(self, request: web.Request, call: Call) -> web.Response:
-        form = await request.post()
-        account = self._authorize(request, call)
-        file = form.get("file")
-        if form.get("messaging_product") != "whatsapp":
-            raise Refusal(100, "The parameter messaging_product is required")
-        if not isinstance(file, web.FileField):
-            raise Refusal(100, "The parameter file is required")
-        content, mime = file.file.read(), str(form.get("type") or file.content_type)
-        call.body = {"type": mime, "size": len(content)}
-        kind = whatsapp_rules.check_upload(mime, len(content))
-        stored = media.Media(
-            id=self.new_media_id(),
-            account=account.key,
-            kind=kind,
-            mime=mime,
-            content=content,
-            expires_at=self.now() + UPLOAD_LIFE,
-            name=file.filename,
-        )
-        self.media[stored.id] = stored
-        call.external_id = stored.id
-        return control.json_response({"id": stored.id})
-
-    async def _look_up(self, request: web.Request, call: Call) -> web.Response:
-        own = self._accounts_of(request)
-        asked = request.match_info["id"]
-        for account in own:
-            if account.key == asked:
-                call.account = account.key
-                return control.json_response(_facts(account, request.query.get("fields")))
-            stored = self._media_of(account, asked)
-            if stored is not None:
-                call.account, call.external_id = account.key, stored.id
-                await self.meet_read_fault(request, call, account, "media")
-                return control.json_response(self._media_facts(stored))
-        raise Refusal(100, f"Object with ID {asked} does not exist")
-
-    def _media_facts(self, stored: media.Media) -> whatsapp_wire.Json:
-        token = secrets.token_urlsafe(16)
-        self._links[token] = (stored.id, self.now() + URL_LIFE)
-        return {
-            "messaging_product": "whatsapp",
-            "url": f"{self.base_url}/media-download/{token}?mid={stored.id}",
-            "mime_type": stored.mime,
-            "sha256": stored.sha256,
-            "file_size": len(stored.content),
-            "id": stored.id,
-        }
-
-    def _media_of(self, account: Account, id: str) -> media.Media | None:
-        stored = self.media.get(id)
-        if stored is None or stored.account != account.key or stored.expires_at <= self.now():
-            return None
-        return stored
-
-    async def _download(self, request: web.Request, call: Call) -> web.Response:
-        own = self._accounts_of(request)
-        media_id, until = self._links.get(request.match_info["token"], ("", 0.0))
-        for account in own:
-            stored = self._media_of(account, media_id)
-            if stored is not None and until > self.now():
-                call.account, call.external_id = account.key, stored.id
-                await self.meet_read_fault(request, call, account, "media")
-                if not request.headers.get("User-Agent"):
-                    return web.Response(status=400, text="<html></html>", content_type="text/html")
-                return web.Response(body=stored.content, headers={"Content-Type": stored.mime})
-        return web.Response(status=404, text="URL expired")
-
-    async def _delete_media(self, request: web.Request, call: Call) -> web.Response:
-        for account in self._accounts_of(request):
-            if self._media_of(account, request.match_info["id"]) is not None:
-                del self.media[request.match_info["id"]]
-                return control.json_response({"success": True})
-        raise Refusal(100, "Object does not exist")
-
 
 def _parse(raw: bytes) -> whatsapp_wire.Json:
     try:
@@ -372,18 +379,6 @@ def _links(item: Item) -> list[Link]:
 
 def _most(kind: str, mime: str) -> int:
     return whatsapp_rules.SIZES[kind]
-
-
-def _facts(account: Account, fields: str | None) -> whatsapp_wire.Json:
-    facts = {
-        "verified_name": account.verified_name,
-        "display_phone_number": account.display_phone_number,
-        "quality_rating": "GREEN",
-        "platform_type": "CLOUD_API",
-        "code_verification_status": "VERIFIED",
-    }
-    asked = fields.split(",") if fields else list(facts)
-    return {**{name: facts[name] for name in asked if name in facts}, "id": account.key}
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ def check_message(body: Json, find_media: FindMedia) -> None:
     """Refuse a send whose form breaks a limit. Raises `Refusal`."""
     if body.get("messaging_product") != "whatsapp":
         raise Refusal(100, "The parameter messaging_product is required")
-    if body.get("recipient_type", "individual") != "individual":
-        raise Refusal(100, "Param recipient_type must be one of {INDIVIDUAL}")
+    if body.get("recipient_type", "individual") not in ("individual", "group"):
+        raise Refusal(100, "Param recipient_type must be one of {INDIVIDUAL, GROUP}")
     _text(body, "biz_opaque_callback_data", CALLBACK_DATA, least=0, optional=True)
     context = body.get("context")
     if context is not None:
@@ -312,6 +312,10 @@ TITLES = {
     131062: "Business-scoped user id not supported for this message",
     132000: "Number of parameters does not match the expected number of params",
     132001: "Template name does not exist in the translation",
+    132005: "Translated text too long",
+    132015: "Template is paused",
+    132016: "Template is disabled",
+    132018: "Template parameters are not valid",
     132012: "Parameter format does not match format in the created template",
 }
 STATUSES = {

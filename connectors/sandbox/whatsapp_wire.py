@@ -4,15 +4,15 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 import secrets
 from typing import Any
 
 import orjson
 
-from connectors.sandbox.customer import CustomerMessage, File, Phone
+from connectors.sandbox.customer import File, Phone
 from connectors.sandbox.media import Media
 from connectors.sandbox.transcript import Item
+from connectors.sandbox.whatsapp_customer import CustomerMessage
 from connectors.sandbox.whatsapp_rules import TITLES
 
 Json = dict[str, Any]
@@ -31,17 +31,40 @@ def sign(app_secret: str, body: bytes) -> dict[str, str]:
     return {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={digest}"}
 
 
-def envelope(waba_id: str, metadata: Json, value: Json) -> bytes:
+def envelope(waba_id: str, field: str, value: Json) -> bytes:
     """One webhook body; characters beyond ASCII go as \\uXXXX, as Meta sends them."""
-    value = {"messaging_product": "whatsapp", "metadata": metadata, **value}
-    changes = [{"value": value, "field": "messages"}]
     content = {
         "object": "whatsapp_business_account",
-        "entry": [{"id": waba_id, "changes": changes}],
+        "entry": [{"id": waba_id, "changes": [{"value": value, "field": field}]}],
     }
     # Nearly all of the load is receipts, which are ASCII; orjson is the faster there.
     body = orjson.dumps(content)
     return body if body.isascii() else json.dumps(content, separators=(",", ":")).encode()
+
+
+def preference(phone: str, known: Phone, value: str, at: float) -> Json:
+    """What she chose under "offers and announcements"."""
+    wish: Json = {"category": "marketing_messages", "value": value, "timestamp": int(at)}
+    who = contact(phone, known)
+    ids = {name: who[name] for name in ("wa_id", "user_id") if name in who}
+    return {"contacts": [who], "user_preferences": [{**ids, **wish}]}
+
+
+def number_change(old: str, new: str, known: Phone, at: float) -> Json:
+    """The system message of a number that became another; it comes without contacts."""
+    words = f"User {known.name or old} changed from {old} to {new}"
+    system = {"type": "user_changed_number", "body": words, "wa_id": new}
+    message = {"id": new_wamid(old), "from": old, "timestamp": str(int(at)), "type": "system"}
+    return {"messages": [{**message, "system": system}]}
+
+
+def echo(item: Item, business: str, known: Phone) -> Json:
+    """What was typed in the WhatsApp Business app."""
+    who: Json = {"to": known.wa_id or item.phone}
+    if known.user_id:
+        who["to_user_id"] = known.user_id
+    about = {"from": business, "id": item.external_id, "timestamp": str(int(item.at))}
+    return {"message_echoes": [{**about, **who, **_typed("text", {"body": item.text})}]}
 
 
 def contact(phone: str, known: Phone) -> Json:
@@ -72,8 +95,13 @@ def inbound(
         message["from"] = known.wa_id or phone
     if known.user_id:
         message["from_user_id"] = known.user_id
-    if said.quotes:
-        message["context"] = {"from": business, "id": said.quotes}
+    context: Json = {"from": business, "id": said.quotes} if said.quotes else {}
+    if said.forwarded:
+        context["forwarded"] = True
+    if context:
+        message["context"] = context
+    if said.group:
+        message["group_id"] = said.group
     if said.referral:
         message["referral"] = said.referral
     message.update(_content(said, media, quoted))
@@ -107,6 +135,27 @@ def _content(said: CustomerMessage, media: Media | None, quoted: Item | None) ->
         return _typed("interactive", {"type": "list_reply", "list_reply": row})
     if said.reaction is not None:
         return _typed("reaction", said.reaction.model_dump())
+    return _rare(said)
+
+
+def _rare(said: CustomerMessage) -> Json:
+    if said.flow is not None:
+        flow = said.flow
+        answers = json.dumps(flow.response, ensure_ascii=False)
+        reply = {"name": flow.name, "body": flow.body, "response_json": answers}
+        return _typed("interactive", {"type": "nfm_reply", "nfm_reply": reply})
+    if said.order is not None:
+        return _typed("order", said.order.model_dump())
+    if said.edit is not None:
+        inner = _typed("text", {"body": said.edit.text})
+        return _typed("edit", {"original_message_id": said.edit.message_id, "message": inner})
+    if said.unsend is not None:
+        return _typed("revoke", {"original_message_id": said.unsend.message_id})
+    if said.unsupported is not None:
+        words = "Message type is not currently supported."
+        error: Json = {"code": 131051, "title": "Unsupported message type", "message": words}
+        error["error_data"] = {"details": words}
+        return {**_typed("unsupported", said.unsupported.model_dump()), "errors": [error]}
     return {}
 
 
@@ -131,7 +180,9 @@ def _file(kind: str, file: File, media: Media) -> Json:
 def status_entry(item: Item, known: Phone, status: str, error: int | None, at: float) -> Json:
     """The `statuses` entry of a message the business sent."""
     entry: Json = {"id": item.external_id, "status": status, "timestamp": str(int(at))}
-    if not known.username:
+    if not item.phone.isdigit():
+        entry |= {"recipient_type": "group", "recipient_id": item.phone}
+    elif not known.username:
         entry["recipient_id"] = known.wa_id or item.phone
     if known.user_id:
         entry["recipient_user_id"] = known.user_id
@@ -220,23 +271,3 @@ def _show_interactive(content: Json, item: Item) -> None:
         item.buttons = [{"id": "", "title": link["display_text"], "url": link["url"]}]
     else:
         item.kind = "location_request"
-
-
-def render_template(text: str, template: Json) -> str:
-    """A registered template's body with the send's body parameters put in."""
-    values: dict[str, str] = {}
-    for component in template.get("components") or []:
-        if str(component.get("type")).lower() == "body":
-            for index, parameter in enumerate(component.get("parameters") or [], 1):
-                name = parameter.get("parameter_name") or str(index)
-                values[name] = str(parameter.get("text", ""))
-    return re.sub(r"{{(\w+)}}", lambda found: values.get(found[1], found[0]), text)
-
-
-def count_parameters(template: Json) -> int:
-    """How many body parameters a template send gives."""
-    return sum(
-        len(component.get("parameters") or [])
-        for component in template.get("components") or []
-        if str(component.get("type")).lower() == "body"
-    )

@@ -2,6 +2,7 @@
 
 from hub.message import (
     Alias,
+    Choice,
     ContactCard,
     Message,
     Order,
@@ -35,6 +36,13 @@ from tests.connectors.whatsapp_number import (
 
 LOOKASIDE = "https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=2754859441498128"
 LONG_ID = "wamid.HBgNODgwMTcwMDAwMDAwMRUCABIYFDNBMkI="
+FLOW = '{"flow_token":"t-1","size":"M","colours":["লাল","blue",7],"count":2,"agrees":true,"note":""}'
+ANSWERS = "size: M\ncolours: লাল, blue, 7\ncount: 2\nagrees: true"
+
+
+def filled(answers: str, text: str) -> Message:
+    return Message.of(text, choice=Choice(type="postback", id=answers, title="Sent"))
+
 
 TEXTS: list[Case] = [
     receives("text", text("wamid.text", "আমার অর্ডার কোথায়?")),
@@ -188,7 +196,11 @@ KINDS: list[Case] = [
         "list_reply",
         inbound("wamid.interactive", tapped("list", "m", "Medium"), reply_to=quoting("wamid.out1")),
     ),
-    unsupported("flow_reply"),
+    receives(
+        "flow_reply",
+        inbound("wamid.interactive", filled(FLOW, f"Sent\n{ANSWERS}")),
+    ),
+    receives("flow_reply_oddly", inbound("wamid.interactive", filled("no JSON at all", "Sent"))),
     unsupported("call_permission_reply"),
     unsupported("interactive_missing"),
     receives(
