@@ -86,7 +86,8 @@ def read_entry(entry: Any, received_at: Micros) -> Iterator[Parsed]:
         seen = True
         for item in items if isinstance(items, list) else [items]:
             yield from read_item(item, account, entry, received_at, standby=name == "standby")
-    for change in objects_of(entry, "changes"):
+    whole = [entry] if part_of(entry, "value") else []  # as some of Instagram's are documented
+    for change in objects_of(entry, "changes") + whole:
         seen = True
         yield from read_change(change, account, entry, received_at)
     if not seen:
