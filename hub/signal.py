@@ -46,6 +46,13 @@ class OptOut(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class Block(Signal):
+    """The customer (or group) does not let this channel write any more; `on` False: does again."""
+
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Edit(Signal):
     external_id: str = ""
     message: Message = NOTHING

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from hub.clock import SECOND, Micros, new_id
 from hub.message import Receipt, State
 from hub.signal import (
+    Block,
     DeliveredToCustomer,
     Echo,
     Edit,
@@ -117,6 +118,17 @@ def _opt_out(conn: sa.Connection, channel_id: bytes, signal: OptOut, at: Micros)
                 created_at=at,
             )
         )
+
+
+def _block(conn: sa.Connection, channel_id: bytes, signal: Block, at: Micros) -> None:
+    row = conn.execute(
+        addresses.update()
+        .where(addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender)
+        .values(blocked_at=signal.at if signal.on else None)
+        .returning(addresses.c.conversation_id)
+    ).first()
+    if row:
+        conn.execute(changes.insert().values(conversation_id=row[0], kind="customer", at=at))
 
 
 def _read(conn: sa.Connection, channel_id: bytes, signal: ReadByCustomer, at: Micros) -> None:
@@ -327,6 +339,7 @@ HANDLERS: dict[type[Signal], Callable[[sa.Connection, bytes, Any, Micros], set[b
     Unsend: _unsend,
     Reaction: _react,
     OptOut: _opt_out,
+    Block: _block,
     ReadByCustomer: _read,
     DeliveredToCustomer: _deliver,
     NumberChange: _change_number,

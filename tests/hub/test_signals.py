@@ -12,6 +12,7 @@ from hub.errors import Blocked, OptedOut, OutcomeUnknown
 from hub.message import Alias, Message, Sent
 from hub.outreach.gate import make_gate
 from hub.signal import (
+    Block,
     DeliveredToCustomer,
     Echo,
     Edit,
@@ -96,6 +97,24 @@ async def test_opting_out_and_in(line: Line) -> None:
     await line.signal(OptOut("1", sender, LATER))
     assert isinstance(await verdict(), OptedOut)
     await line.signal(OptOut("1", sender, LATER, on=False))
+    assert await verdict() is None
+
+
+async def test_who_blocks_the_channel_is_not_written_to_until_they_take_it_back(line: Line) -> None:
+    await her_message(line)
+    gate = make_gate({})
+
+    async def verdict() -> Any:
+        [row] = await line.rows(addresses.c.external_id == HER, table=addresses)
+        return gate({**row, "kind": "text"}, AT)
+
+    await line.signal(Block("1", HER, LATER))
+    assert isinstance(await verdict(), Blocked)
+    assert (await told(line))[-1] == "customer"
+    await line.signal(Block("1", HER, LATER, on=False))
+    assert await verdict() is None
+    await line.signal(Block("1", HER, LATER))
+    await line.accept(line.arrival(HER, "here again"))
     assert await verdict() is None
 
 
@@ -225,6 +244,7 @@ NOBODY: list[Signal] = [
     Unsend("1", HER, AT, ""),
     Reaction("1", HER, AT, "wamid.x", "👍"),
     OptOut("1", "nobody", AT),
+    Block("1", "nobody", AT),
     ReadByCustomer("1", "nobody", AT),
     DeliveredToCustomer("1", "nobody", AT),
     NumberChange("1", "nobody", AT, "8801711000009"),
