@@ -94,8 +94,13 @@ def check_message(message: Any, rules: Rules, has_file: bool = False) -> None:
     _string(message, "metadata", METADATA, optional=True)
     if message.get("quick_replies") is not None:
         _check_quick_replies(message["quick_replies"])
-    if message.get("reply_to") is not None:
-        _string(_keys(message["reply_to"], "message[reply_to]", {"mid"}), "mid", 1000)
+    check_quote(message)
+
+
+def check_quote(holder: Json) -> None:
+    """Refuse a `reply_to`, of a message or beside it, that names no message."""
+    if holder.get("reply_to") is not None:
+        _string(_keys(holder["reply_to"], "reply_to", {"mid"}), "mid", 1000)
 
 
 def _check_text(text: Any, rules: Rules) -> None:
@@ -124,8 +129,7 @@ def check_attachment(attachment: Any, rules: Rules, has_file: bool = False) -> N
     """Refuse an attachment whose form breaks a limit; its file is another matter."""
     _keys(attachment, "message[attachment]", {"type", "payload"})
     kind = attachment.get("type")
-    if kind not in rules.attachments:
-        raise invalid(f"message[attachment][type] must be one of {sorted(rules.attachments)}")
+    _one_of(kind, rules.attachments, "message[attachment][type]")
     if kind == "like_heart":
         return
     payload = attachment.get("payload")
@@ -177,8 +181,7 @@ def _check_buttons(buttons: Any, rules: Rules) -> None:
         raise invalid(f"buttons must have 1 to {BUTTONS} entries")
     for button in buttons:
         kind = button.get("type") if isinstance(button, dict) else None
-        if kind not in rules.buttons:
-            raise invalid(f"button type must be one of {sorted(rules.buttons)}")
+        _one_of(kind, rules.buttons, "button[type]")
         _string(button, "title", TITLE)
         if kind == "web_url":
             _url(button, "url")
@@ -228,6 +231,11 @@ def check_mime(kind: str, mime: str, rules: Rules) -> None:
     fits = kind == "file" or (base in allowed if allowed else base.startswith(f"{kind}/"))
     if not fits:
         raise invalid(f"Upload attachment failure: {base} cannot be sent as {kind}", 2018047)
+
+
+def _one_of(value: Any, known: frozenset[str], name: str) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise invalid(f"Param {name} must be one of {sorted(known)}")
 
 
 def _keys(value: Any, name: str, known: set[str]) -> Json:

@@ -56,6 +56,7 @@ class Sends:
         fault = await self._standin.meet_fault(request, call, account, phone, text)
         rules = self._standin.rules
         meta_rules.check_message(message, rules, file is not None)
+        meta_rules.check_quote(body)
         life = meta_rules.check_type(body, rules, account.human_agent)
         self._check_recipient(account, phone, life)
         item = Item(account.key, phone, "out", "", "text", self._standin.now())
@@ -99,7 +100,7 @@ class Sends:
         if action in ("react", "unreact"):
             given = body.get("payload")
             payload = given if isinstance(given, dict) else {}
-            item = standin.transcript.find(payload.get("message_id"))
+            item = standin.transcript.find(str(payload.get("message_id")))
             if item is None or item.phone != phone:
                 raise meta_rules.invalid("payload[message_id] is not a message of this thread")
             reaction = str(payload.get("reaction", "")) if action == "react" else ""

@@ -219,6 +219,7 @@ async def test_a_quote_is_of_a_message_of_the_thread(fb: Meta) -> None:
     assert (await fb.say("yes", reply_to={"mid": mid})).status == 200
     assert [item.reply_to for item in fb.sandbox.shown(RIMA)] == [None, mid, mid]
     assert code_of(await fb.send({"text": "x", "reply_to": {"mid": "m_0"}})) == (100, None)
+    assert code_of(await fb.say("x", reply_to="m_0")) == (100, None)
 
 
 # Files.

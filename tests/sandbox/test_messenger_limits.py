@@ -113,6 +113,9 @@ BOTH: list[tuple[str, Any, bool]] = [
     ("picture with a caption", attached("image", url=URL, caption="x"), False),
     ("file by a bad link", attached("file", url="My Documents/x.doc"), False),
     ("place", attached("location", coordinates={"lat": 1, "long": 2}), False),
+    ("type that is a list", {"attachment": {"type": ["image"], "payload": {"url": URL}}}, False),
+    ("button type that is an object", buttons({**postback(), "type": {}}), False),
+    ("quote that is no object", text("x", reply_to="m_1"), False),
     ("several pictures", {"attachments": [attached("image", url=URL)["attachment"]] * 2}, False),
 ]  # fmt: skip
 OWN: list[tuple[Rules, str, Any, bool]] = [
