@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hub.connector import ChannelSettings, Connector, Limits
+from hub.connector import ChannelSettings, Connector, Hook, Limits
 
 
 @dataclass(slots=True)
@@ -26,13 +26,28 @@ class Channel:
 
 
 class Channels:
-    """Looks channels up by the settings' name, by row id, and by (kind, account)."""
+    """Looks channels up by the settings' name, by row id, by (kind, account), and by the app whose
+    one hook URL serves them."""
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
         self.all = list(channels)
         self.by_name = {c.name: c for c in self.all}
         self.by_id = {c.id: c for c in self.all}
         self.by_account = {(c.kind, c.account): c for c in self.all}
+        self.by_app: dict[str, list[Channel]] = {}
+        for one in self.all:
+            if one.connector.app:
+                self.by_app.setdefault(one.connector.app, []).append(one)
+        self._mixed = {app for app, of in self.by_app.items() if len({c.kind for c in of}) > 1}
+
+    def readers(self, channel: Channel, hook: Hook) -> list[Channel]:
+        """The other channels that may read a genuine hook of `channel`: those of its app and of
+        the kind that the hook is for. Empty where the channel reads it itself."""
+        app = channel.connector.app
+        if app not in self._mixed:
+            return []
+        kind = channel.connector.kind_of(hook)
+        return [] if kind == channel.kind else [c for c in self.by_app[app] if c.kind == kind]
 
     def name_of(self, channel_id: bytes) -> str:
         """The settings' name of a channel; "" of one they no longer have."""

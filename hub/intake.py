@@ -64,14 +64,25 @@ class Intake:
     async def take(self, channel: Channel, hook: Hook) -> Accepted:
         """Store what a genuine hook of `channel` brought, whatever it says; returns after the
         commit. Raises StoreUnavailable."""
+        channel = self.reader(channel, hook)
         parsed, dead = _read(channel, hook)
         return await self.accept(channel, parsed, raw=hook, dead=dead)
+
+    def reader(self, channel: Channel, hook: Hook) -> Channel:
+        """Whose connector reads a genuine hook of `channel`: its own, but for a hook of another
+        kind that came by the one URL of an app; that one is read by a channel of its kind whose
+        secret signed it."""
+        for other in self._channels.readers(channel, hook):
+            if _passes(other, hook):
+                return other
+        return channel
 
     async def take_all(self, hooks: Sequence[tuple[Channel, Hook]]) -> None:
         """Store genuine hooks, each of its channel, in one commit and in their order. Raises
         StoreUnavailable, or what the store says of one of them; then none is stored."""
         found: list[tuple[Channel, list[Parsed], Acceptance, Hook]] = []
-        for channel, hook in hooks:
+        for received, hook in hooks:
+            channel = self.reader(received, hook)
             parsed, dead = _read(channel, hook)
             parsed = self._disown(channel, parsed, hook)
             item, _ = self._sort_all(channel, parsed, new_id(), hook, dead)
@@ -111,6 +122,7 @@ class Intake:
         """Read a kept hook of `channel` once more, with today's connector and channels. What is
         in its thread already stays as it is; the hook's dead letters are gone, but for what is
         still dead of it. Raises StoreUnavailable, or what the store says."""
+        channel = self.reader(channel, raw)
         parsed, dead = _read(channel, raw)
         parsed = self._disown(channel, parsed, raw)
         try:

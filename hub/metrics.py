@@ -201,10 +201,14 @@ class Metrics:
             state, reason = "sent", ""
         self.sends(channel, state, reason).inc()
 
+    def begin_hooks(self, name: str) -> None:
+        """Let the series of a hook URL start at 0: that of a channel, or of an app."""
+        for answer in ANSWERS:
+            self.hooks(name, answer)
+
     def _begin(self, channel: str) -> None:
         """Let every series of a channel start at 0: a rate does not see what starts at 1."""
-        for answer in ANSWERS:
-            self.hooks(channel, answer)
+        self.begin_hooks(channel)
         for family in (
             self.accepted,
             self.duplicates,

@@ -52,6 +52,7 @@ WHOLE_HUB = {
     "web/test_hooks.py",
     "web/test_live.py",
     "web/test_metrics.py",
+    "web/test_one_url.py",
     "web/test_poisoned_hooks.py",
     "web/test_ready.py",
     "web/test_schema.py",

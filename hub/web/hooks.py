@@ -17,43 +17,59 @@ from hub.web.state import STATE, State
 
 log = structlog.get_logger(__name__)
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+APPS = ("meta",)
+"""Apps with one URL for all their channels; no channel may have such a name."""
+
 
 def add_hooks(app: web.Application) -> None:
     # Fixed paths are found at once; a pattern is tried one by one for every hook.
-    for name, channel in app[STATE].channels.by_name.items():
-        app.router.add_route("*", f"/hooks/{name}", _receiver(channel))
+    channels = app[STATE].channels
+    for name, channel in channels.by_name.items():
+        app.router.add_route("*", f"/hooks/{name}", _receiver(name, [channel]))
+    for name in APPS:
+        take: Handler = refuse_app
+        if of_app := channels.by_app.get(name):
+            take = _receiver(name, of_app)
+            app[STATE].metrics.begin_hooks(name)
+        app.router.add_route("*", f"/hooks/{name}", take)
     app.router.add_route("*", "/hooks/{channel}", refuse)
 
 
-def _receiver(channel: Channel) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def receive_for_channel(request: web.Request) -> web.Response:
-        return await receive(request, channel)
+def _receiver(name: str, channels: list[Channel]) -> Handler:
+    async def receive_for_channels(request: web.Request) -> web.Response:
+        return await receive(request, name, channels)
 
-    return receive_for_channel
+    return receive_for_channels
 
 
 async def refuse(_request: web.Request) -> web.Response:
     return web.Response(status=404, text="no such channel")
 
 
-async def receive(request: web.Request, channel: Channel) -> web.Response:
+async def refuse_app(request: web.Request) -> web.Response:
+    app = request.path.rpartition("/")[2]
+    return web.Response(status=404, text=f"no channel of the app {app} is configured")
+
+
+async def receive(request: web.Request, name: str, channels: list[Channel]) -> web.Response:
+    """Take a hook of the URL `name`, for the first of its channels that knows it as genuine."""
     state = request.app[STATE]
-    if channel.kind == "webchat":
+    if channels[0].kind == "webchat":
         return await refuse(request)
     if request.method not in ("GET", "POST"):
         return web.Response(status=405, headers={"Allow": "GET, POST"})
-    answered = partial(state.metrics.hooks, channel.name)
+    answered = partial(state.metrics.hooks, name)
     body = await _read(request, state.settings.limits.hook_bytes)
     if body is None:
         answered("too_large").inc()
         # The rest of the body is not read: the connection cannot be used again.
         return web.Response(status=413, text="too large", headers={"Connection": "close"})
     hook = make_hook(state, request, body)
-    try:
-        channel.connector.check(hook)
-    except HookRejected as rejected:
+    channel, reason = _genuine(channels, hook)
+    if channel is None:
         answered("refused").inc()
-        log.warning("hook rejected", channel=channel.name, reason=str(rejected))
+        log.warning("hook rejected", channel=name, reason=reason)
         return web.Response(status=403, text="not genuine")
     if hook.method in channel.connector.methods:
         try:
@@ -66,6 +82,19 @@ async def receive(request: web.Request, channel: Channel) -> web.Response:
     return web.Response(
         status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type}
     )
+
+
+def _genuine(channels: list[Channel], hook: Hook) -> tuple[Channel | None, str]:
+    """The first channel whose check the hook passes; or none, and what the last check said."""
+    reason = ""
+    for channel in channels:
+        try:
+            channel.connector.check(hook)
+        except HookRejected as rejected:
+            reason = str(rejected)
+        else:
+            return channel, ""
+    return None, reason
 
 
 async def _read(request: web.Request, most: int) -> bytes | None:
@@ -105,5 +134,6 @@ async def _keep(state: State, channel: Channel, hook: Hook) -> str:
             log.warning("hook not stored", channel=channel.name, error=str(error))
         else:
             return "accepted"
-    await state.spool.append(spool_key(channel.kind, channel.account), hook)
+    reader = state.intake.reader(channel, hook)
+    await state.spool.append(spool_key(reader.kind, reader.account), hook)
     return "spooled"
