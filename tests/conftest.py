@@ -42,6 +42,7 @@ WHOLE_HUB = {
     "hub/test_traces.py",
     "hub/test_turns.py",
     "hub/test_two_workers.py",
+    "journeys/test_meta_channels.py",
     "web/test_api.py",
     "web/test_api_dead.py",
     "web/test_api_rules.py",

@@ -178,7 +178,8 @@ def _advance_up_to(
             messages.c.address_id == address[0],
             messages.c.direction == "out",
             messages.c.state.in_([old for old in ("sent", "delivered") if advance(old, state)]),
-            messages.c.created_at <= upto,
+            # What was sent elsewhere was stored after it was sent, ours before.
+            (messages.c.created_at <= upto) | (messages.c.sent_at <= upto),
             sa.func.coalesce(messages.c.sent_at, messages.c.created_at) <= sent_by,
         )
         .values(state=state)
