@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import orjson
@@ -19,11 +19,14 @@ from twilio.http.response import Response  # type: ignore[import-untyped]  # shi
 from twilio.rest import Client  # type: ignore[import-untyped]  # ships no types
 
 from connectors._twilio_codes import send_failure
+from connectors._twilio_content import Shape, listed_template
 from connectors._twilio_form import sent_at
-from hub.connector import Http, HttpReply
-from hub.errors import OutcomeUnknown, SendFailed
+from hub.connector import Http, HttpReply, ListedTemplate
+from hub.errors import Misconfigured, OutcomeUnknown, Refused, SendFailed, Unreachable
 
 API = "https://api.twilio.com"
+CONTENT, MESSAGING = "https://content.twilio.com", "https://messaging.twilio.com"
+CONTENT_PAGE, CONTENT_PAGES = 500, 20
 PAGE = 50
 """How many of a recipient's messages are looked through for one whose outcome is unknown."""
 
@@ -70,7 +73,10 @@ class Api:
     """The calls the connector makes. All raise a SendFailed."""
 
     def __init__(self, http: Http, api_base: str, account_sid: str, auth_token: str) -> None:
+        self.http, self.api_base = http, api_base
+        self.login = aiohttp.encode_basic_auth(account_sid, auth_token)
         self.account_sid = account_sid
+        self._contents: dict[str, str] | None = None
         self.client = Client(
             account_sid,
             auth_token,
@@ -89,6 +95,91 @@ class Api:
         if not (isinstance(message.sid, str) and message.sid):
             raise OutcomeUnknown("Twilio's answer has no sid")
         return message.sid
+
+    async def content(self, shape: Shape) -> str:
+        """The sid of a shape's content, created unless the account has it. Nothing is sent by it,
+        and doing it twice leaves no more than a spare: whatever fails here may be tried again.
+        Raises a SendFailed that says the message is not out."""
+        try:
+            if self._contents is None:
+                self._contents = await self._list_contents()
+            if shape.name not in self._contents:
+                answer = await self._json("POST", f"{CONTENT}/v1/Content", shape.resource)
+                sid = answer.get("sid")
+                if not isinstance(sid, str) or not sid:
+                    raise Unreachable("Twilio's answer names no content")
+                self._contents[shape.name] = sid
+            return self._contents[shape.name]
+        except OutcomeUnknown as error:
+            raise Unreachable(f"the content was not prepared: {error.reason}") from None
+
+    def forget_contents(self) -> None:
+        """They are not what Twilio has any more."""
+        self._contents = None
+
+    async def _list_contents(self) -> dict[str, str]:
+        """The account's contents that are ours, by name."""
+        try:
+            found = await self._pages("Content")
+        except (Misconfigured, Refused) as error:
+            if error.code == "20003":
+                raise
+            return {}  # an account that may not list may still create
+        named = [(one.get("friendly_name"), one.get("sid")) for one in found]
+        return {
+            name: sid
+            for name, sid in named
+            if isinstance(name, str) and name.startswith("onethread_") and isinstance(sid, str)
+        }
+
+    async def templates(self) -> list[ListedTemplate]:
+        """The account's contents with what WhatsApp thinks of them, but for our own shapes."""
+        found = await self._pages("ContentAndApprovals")
+        theirs = [
+            one for one in found if not str(one.get("friendly_name")).startswith("onethread_")
+        ]
+        return [one for one in map(listed_template, theirs) if one is not None]
+
+    async def _pages(self, resource: str) -> list[dict[str, Any]]:
+        """All items of a list of the Content API, from each page the link to the next."""
+        found: list[dict[str, Any]] = []
+        path = f"/v1/{resource}?PageSize={CONTENT_PAGE}"
+        for _ in range(CONTENT_PAGES):
+            answer = await self._json("GET", CONTENT + path)
+            items = answer.get("contents")
+            found += [one for one in items if isinstance(one, dict)] if items else []
+            meta = answer.get("meta")
+            following = meta.get("next_page_url") if isinstance(meta, dict) else None
+            if not isinstance(following, str) or not following:
+                break
+            parts = urlsplit(following)
+            path = f"{parts.path}?{parts.query}"
+        return found
+
+    async def show_typing(self, sid: str) -> None:
+        """Show typing under a customer's WhatsApp message, which marks it read."""
+        wanted = {"channel": "WHATSAPP", "messageId": sid}
+        await self._json("POST", f"{MESSAGING}/v3/Indicators/Typing.json", wanted)
+
+    async def _json(self, method: str, url: str, body: Any = None) -> dict[str, Any]:
+        """A call that takes and gives JSON. Raises a SendFailed."""
+        if self.api_base != API:
+            parts = urlsplit(url)
+            url = f"{self.api_base}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+        headers = {"Authorization": self.login, "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        data = None if body is None else orjson.dumps(body)
+        reply = await self.http.request(method, url, headers=headers, body=data)
+        if not 200 <= reply.status < 300:
+            raise failure_of(reply)
+        try:
+            answer = orjson.loads(reply.body)
+        except orjson.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise OutcomeUnknown("Twilio's answer cannot be read")
+        return answer
 
     async def newest(self, to: str, sender: str, since: datetime) -> list[Any]:
         """The messages to a recipient created at or after `since`, newest first, of `sender`

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors._twilio_codes import receipt_error
-from hub.clock import Micros
+from hub.clock import MINUTE, SECOND, Micros
 from hub.errors import HookUnreadable
 from hub.message import (
     Alias,
@@ -32,7 +32,7 @@ from hub.signal import OptOut, Parsed, Unreadable
 
 Form = Mapping[str, str]
 
-WHATSAPP = "whatsapp:"
+WHATSAPP, RCS = "whatsapp:", "rcs:"
 MEDIA_COUNT = 10
 
 RECEIPTS: dict[str, ReceiptStatus] = {
@@ -48,17 +48,22 @@ INBOUND = ("", "received", "receiving")
 STOP_WORDS = frozenset(
     ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT")
 )
-# YES opts in as well, but only one who is opted out, which is not known here.
 START_WORDS = frozenset({"START", "UNSTOP"})
+MAYBE_START_WORDS = frozenset({"YES"})
+"""An ordinary answer too: it opts in only one who is opted out."""
+HELP_WORDS = frozenset({"HELP", "INFO"})
+DLR_AGE = 15 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The configured account that forms are read for: a sender, or a messaging service."""
+    """The configured account that forms are read for: a sender, or a messaging service.
+    `answers_keywords`: Twilio itself answers HELP, STOP and START."""
 
     account: str
     is_service: bool
     vouches: bool
+    answers_keywords: bool = True
 
 
 def read_form(form: Form, line: Line, correlation_id: str, at: Micros) -> list[Parsed]:
@@ -113,9 +118,14 @@ def account_of(form: Form, line: Line, field: str) -> str:
 
 
 def customer_id(address: str, account: str) -> str:
-    """The customer's id: Twilio's address without the prefix that a WhatsApp sender implies. A
-    messaging service may hold senders of both kinds, so there the prefix stays."""
-    return address.removeprefix(WHATSAPP) if account.startswith(WHATSAPP) else address
+    """The customer's id: Twilio's address without the prefix that the sender's own implies. A
+    messaging service may hold senders of several kinds, so there the prefix stays."""
+    return address.removeprefix(prefix_of(account))
+
+
+def prefix_of(address: str) -> str:
+    """What says which of Twilio's channels an address is of; nothing for SMS."""
+    return next((prefix for prefix in (WHATSAPP, RCS) if address.startswith(prefix)), "")
 
 
 def read_receipt(
@@ -127,12 +137,27 @@ def read_receipt(
         return []
     error = receipt_error(status, form.get("ErrorCode", "")) if reached == "failed" else None
     recipient = customer_id(form.get("To", ""), account)
-    return [Receipt(account, sid, reached, at, correlation_id, error, recipient)]
+    done_at = dlr_time(form.get("RawDlrDoneDate", ""), at)
+    return [Receipt(account, sid, reached, done_at, correlation_id, error, recipient)]
+
+
+def dlr_time(done: str, at: Micros) -> Micros:
+    """When the handset had it, by the carrier's YYMMDDhhmm; that names no time zone, so only one
+    that is UTC's by all appearances is believed."""
+    try:
+        parsed = datetime.strptime(done[:10], "%y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return at
+    told = round(parsed.timestamp()) * SECOND
+    return told if at - DLR_AGE <= told <= at else at
 
 
 def read_message(form: Form, sid: str, account: str, line: Line, at: Micros) -> list[Parsed]:
     sender = customer_id(form["From"], account)
     content = message_of(form)
+    wish = opt_out_of(form)
+    if line.answers_keywords and is_keyword(form, wish):
+        content = content.model_copy(update={"standby": True})
     quoted = form.get("OriginalRepliedMessageSid")
     message = Inbound(
         account=account,
@@ -148,8 +173,11 @@ def read_message(form: Form, sid: str, account: str, line: Line, at: Micros) -> 
         profile=Profile(name=clean_text(form.get("ProfileName", "").strip())),
         raw=dict(form) if content.kind == "unsupported" else None,
     )
-    wish = opt_out_of(form)
-    return [message] if wish is None else [message, OptOut(account, sender, at, on=wish)]
+    if wish is not None:
+        return [message, OptOut(account, sender, at, on=wish)]
+    if not is_whatsapp(form) and said_of(form) in MAYBE_START_WORDS:
+        return [message, OptOut(account, sender, at, on=False, maybe=True)]
+    return [message]
 
 
 def message_of(form: Form) -> Message:
@@ -201,6 +229,9 @@ def choice_of(form: Form) -> Choice | None:
             id=payload,
             title=clean_text(title or text),
         )
+    if answers := form.get("FlowData") or form.get("InteractiveData"):
+        # A filled-in form, as the JSON that the customer's app made of it.
+        return Choice(type="postback", id=clean_text(answers), title=clean_text(text))
     return None
 
 
@@ -237,7 +268,8 @@ def referral_of(form: Form) -> Referral | None:
 
 def aliases_of(form: Form, vouches: bool) -> tuple[Alias, ...]:
     """The sender's number; a WhatsApp user known by a name has none, unless WaId tells it."""
-    for number in (form["From"].removeprefix(WHATSAPP), whatsapp_number(form)):
+    sender = form["From"]
+    for number in (sender.removeprefix(prefix_of(sender)), whatsapp_number(form)):
         if is_e164(number):
             return (Alias("phone", number, verified=vouches),)
     return ()
@@ -277,8 +309,20 @@ def opt_out_of(form: Form) -> bool | None:
         return {"STOP": True, "START": False}.get(word.upper())
     if is_whatsapp(form):
         return None
-    said = form.get("Body", "").strip().upper()
+    said = said_of(form)
     return True if said in STOP_WORDS else False if said in START_WORDS else None
+
+
+def is_keyword(form: Form, wish: bool | None) -> bool:
+    """Does Twilio answer this by itself? Then a dialog must not answer as well. (To one who has
+    opted out nobody answers anyway.)"""
+    if word := form.get("OptOutType"):
+        return word.upper() in ("START", "HELP")
+    return not is_whatsapp(form) and (wish is False or said_of(form) in HELP_WORDS)
+
+
+def said_of(form: Form) -> str:
+    return form.get("Body", "").strip().upper()
 
 
 def is_whatsapp(form: Form) -> bool:

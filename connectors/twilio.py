@@ -1,4 +1,4 @@
-"""SMS and MMS through Twilio, and WhatsApp through Twilio as far as text and media go.
+"""SMS, MMS, WhatsApp and RCS through Twilio.
 
 Webhooks: https://www.twilio.com/docs/messaging/guides/webhook-request; sending:
 https://www.twilio.com/docs/messaging/api/message-resource. One hook URL takes messages and status
@@ -6,18 +6,34 @@ callbacks; the latter carry our message's id in the query, as `m`.
 """
 
 import asyncio
-import hashlib
-import hmac
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from multidict import MultiDict
 from pydantic import AfterValidator, Field, model_validator
 
-from connectors._twilio_form import WHATSAPP, Line, listed_form, read_form, sent_at
+from connectors._twilio_content import (
+    content_fields,
+    geo,
+    public_url,
+    shape_of,
+    template_fields,
+    text_of,
+    values_of,
+)
+from connectors._twilio_form import (
+    RCS,
+    WHATSAPP,
+    Line,
+    listed_form,
+    prefix_of,
+    read_form,
+    sent_at,
+)
+from connectors._twilio_hook import check_body_hash, form_fields, query_value
 from hub.clock import SECOND, Micros
 from hub.connector import (
     ChannelRef,
@@ -28,10 +44,11 @@ from hub.connector import (
     Http,
     Known,
     Limits,
+    ListedTemplate,
     Missed,
 )
-from hub.errors import HookRejected, HookUnreadable, MediaFailed, Refused
-from hub.message import Media, Message, Outbound, Place, Sent, clean_text
+from hub.errors import HookRejected, HookUnreadable, MediaFailed, Refused, Unreachable
+from hub.message import Media, Message, Outbound, Sent, clean_text
 from hub.signal import Parsed
 
 if TYPE_CHECKING:
@@ -39,8 +56,8 @@ if TYPE_CHECKING:
 
 API = "https://api.twilio.com"
 BODY_BYTES = 1 << 20
-FIELDS = 500
 SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
+NO_SUCH_CONTENT = frozenset({"21655", "63027"})
 TRIAL_PREFIX = "Sent from your Twilio trial account - "
 
 # Twilio queues what is over a sender's rate for 4 hours, so SMS needs no rate here. MMS takes
@@ -59,10 +76,18 @@ SMS = Limits(
     media_count=10,
     captions=frozenset({"image", "video", "audio", "voice", "file", "sticker"}),
 )
-# One attachment a message: WhatsApp ignores the others. Buttons and lists need a Content template.
+# One attachment a message: WhatsApp ignores the others. Buttons and lists go as Content.
 ON_WHATSAPP = Limits(
     text=1600,
     caption=1600,
+    buttons=3,
+    button_title=20,
+    button_id=200,
+    button_body=1024,
+    list_rows=10,
+    list_title=24,
+    list_description=72,
+    list_body=1024,
     media={
         "image": 5_000_000,
         "video": 16_000_000,
@@ -74,8 +99,15 @@ ON_WHATSAPP = Limits(
     media_count=1,
     captions=frozenset({"image", "video"}),
     places=True,
+    templates=True,
     window=24 * 3600,
     rate=80,
+)
+ON_RCS = Limits(
+    text=1600,
+    caption=1600,
+    media=ON_WHATSAPP.media,
+    captions=frozenset({"image", "video"}),
 )
 
 
@@ -83,8 +115,11 @@ def _check_sender(sender: str) -> str:
     number = sender.removeprefix(WHATSAPP)
     is_number = re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
     is_code_or_name = re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z &_-]{2,10}", sender)
-    if sender and not (is_number or is_code_or_name):
-        raise ValueError("should be +NUMBER, whatsapp:+NUMBER, a short code or a sender name")
+    is_agent = re.fullmatch(RCS + r"[0-9A-Za-z_-]{1,64}", sender)
+    if sender and not (is_number or is_code_or_name or is_agent):
+        raise ValueError(
+            "should be +NUMBER, whatsapp:+NUMBER, rcs:AGENT, a short code or a sender name"
+        )
     return sender
 
 
@@ -92,7 +127,9 @@ class Twilio(Connector):
     class Settings(ChannelSettings):
         """Exactly one of `sender` and `messaging_service_sid`. `shared_keys` maps the id of each
         SharedKey that signs webhooks by HMAC-SHA256 to its secret. `catch_up` is how many hours
-        to look back at most for messages whose webhook was lost, 0 for never."""
+        to look back at most for messages whose webhook was lost, 0 for never.
+        `answers_keywords`: Twilio itself answers HELP, STOP and START, as it does for SMS unless
+        it was told otherwise; then no dialog does."""
 
         account_sid: str = Field(pattern="^AC[0-9A-Za-z]+$")
         auth_token: str = Field(min_length=1, repr=False)
@@ -100,6 +137,7 @@ class Twilio(Connector):
         messaging_service_sid: str = Field(default="", pattern="^(MG[0-9A-Za-z]+)?$")
         shared_keys: dict[str, str] = Field(default_factory=dict, repr=False)
         catch_up: float = Field(default=24, ge=0, le=168)
+        answers_keywords: bool = True
         api_base: Annotated[str, AfterValidator(lambda url: url.rstrip("/") or API)] = API
 
         @model_validator(mode="after")
@@ -113,11 +151,15 @@ class Twilio(Connector):
     def __init__(self, channel: ChannelRef, settings: Settings, http: Http) -> None:
         super().__init__(channel, settings, http)
         self.line = Line(
-            self.account(settings), bool(settings.messaging_service_sid), settings.vouches
+            self.account(settings),
+            bool(settings.messaging_service_sid),
+            settings.vouches,
+            settings.answers_keywords,
         )
-        self.on_whatsapp = settings.sender.startswith(WHATSAPP)
-        if self.on_whatsapp:
-            self.limits = ON_WHATSAPP  # type: ignore[misc]  # one kind, two sets of limits
+        self.prefix = prefix_of(settings.sender)
+        self.on_whatsapp = self.prefix == WHATSAPP
+        own_limits = {WHATSAPP: ON_WHATSAPP, RCS: ON_RCS}.get(self.prefix, SMS)
+        self.limits = own_limits  # type: ignore[misc]  # one kind, three sets of limits
         self.basic_auth = aiohttp.encode_basic_auth(settings.account_sid, settings.auth_token)
         self._api: Api | None = None
 
@@ -185,16 +227,32 @@ class Twilio(Connector):
 
     async def send(self, out: Outbound) -> Sent:
         api = await self._open_api()
-        return Sent(await api.create(self._fields_of(out)))
+        shape = shape_of(out.message) if self.on_whatsapp else None
+        fields = self._fields_of(out)
+        if shape is not None:
+            # Preparing it sends nothing; the message itself is one call.
+            sid = await api.content(shape)
+            fields |= content_fields(sid, values_of(out.message, shape))
+            del fields["body"]
+        try:
+            return Sent(await api.create(fields))
+        except Refused as error:
+            if shape is None or error.code not in NO_SUCH_CONTENT:
+                raise
+            # Deleted at Twilio since it was created: the next try creates it anew.
+            api.forget_contents()
+            raise Unreachable(error.reason, code=error.code) from None
 
     def _fields_of(self, out: Outbound) -> dict[str, Any]:
-        """The SDK's names of what makes this message."""
+        """The SDK's names of what makes this message, but for buttons."""
         message = out.message
         fields: dict[str, Any] = {"to": self._to(out), "status_callback": self._callback(out)}
         if self.settings.sender:
             fields["from_"] = self.settings.sender
         else:
             fields["messaging_service_sid"] = self.settings.messaging_service_sid
+        if message.template:
+            return fields | template_fields(message)
         if message.media:
             fields["media_url"] = [public_url(media) for media in message.media]
         if message.place and self.on_whatsapp:
@@ -205,9 +263,18 @@ class Twilio(Connector):
             raise Refused("the message has neither text nor attachments")
         return fields
 
+    async def show_typing(self, to: Outbound) -> None:
+        """On WhatsApp, for up to 25 s; the customer's message is marked read with it."""
+        if self.on_whatsapp and to.reply_to:
+            await (await self._open_api()).show_typing(to.reply_to)
+
+    async def list_templates(self) -> list[ListedTemplate]:
+        """Twilio's Content SIDs are the names."""
+        return await (await self._open_api()).templates()
+
     def _to(self, out: Outbound) -> str:
         to = out.to.external_id
-        return to if not self.on_whatsapp or to.startswith(WHATSAPP) else WHATSAPP + to
+        return to if to.startswith(self.prefix) else self.prefix + to
 
     def _callback(self, out: Outbound) -> str:
         url = self.channel.hook_url
@@ -226,12 +293,14 @@ class Twilio(Connector):
 
     def _is_same(self, found: Any, message: Message) -> bool:
         service = self.settings.messaging_service_sid
-        body = str(found.body or "").removeprefix(TRIAL_PREFIX).strip()
+        body, said = str(found.body or "").removeprefix(TRIAL_PREFIX).strip(), text_of(message)
+        # Of a template Twilio lists the body alone, without what stands around it.
+        is_same = bool(body) and body in said if message.template else body == said.strip()
         return (
             bool(found.sid)
             and str(found.direction or "outbound").startswith("outbound")
             and (not service or found.messaging_service_sid == service)
-            and body == text_of(message).strip()
+            and is_same
             and str(found.num_media or 0) == str(len(message.media))
         )
 
@@ -288,48 +357,3 @@ class Twilio(Connector):
 
         settings = self.settings
         return Api(self.http, settings.api_base, settings.account_sid, settings.auth_token)
-
-
-def form_fields(hook: Hook) -> list[tuple[str, str]] | None:
-    """The form's fields, blank ones too, for Twilio signs them; None if there is no form.
-
-    Raises ValueError if it is not UTF-8 or has too many fields.
-    """
-    if hook.method != "GET" and not is_form(hook):
-        return None
-    encoded = hook.query.encode() if hook.method == "GET" else hook.body
-    return parse_qsl(
-        encoded.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS
-    )
-
-
-def is_form(hook: Hook) -> bool:
-    mime = hook.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return mime == "application/x-www-form-urlencoded"
-
-
-def query_value(hook: Hook, name: str) -> str:
-    return dict(reversed(parse_qsl(hook.query))).get(name, "")
-
-
-def check_body_hash(hook: Hook) -> None:
-    claimed = query_value(hook, "bodySHA256").encode()
-    if not hmac.compare_digest(hashlib.sha256(hook.body).hexdigest().encode(), claimed):
-        raise HookRejected("bodySHA256 is missing or wrong")
-
-
-def public_url(media: Media) -> str:
-    if not media.source_url.startswith(("http://", "https://")):
-        raise MediaFailed("the attachment has no address that Twilio could fetch it from")
-    return media.source_url
-
-
-def text_of(message: Message) -> str:
-    """The body; a place must have one."""
-    place = message.place
-    return message.text or (place.name or place.address or "\N{ROUND PUSHPIN}" if place else "")
-
-
-def geo(place: Place) -> str:
-    label = f"|{place.name}" if place.name else ""
-    return f"geo:{place.latitude},{place.longitude}{label}"

@@ -39,10 +39,12 @@ class DeliveredToCustomer(Signal):
 
 @dataclass(frozen=True, slots=True)
 class OptOut(Signal):
-    """`on` False is an opt-in. `scope`: "all" or "marketing"."""
+    """`on` False is an opt-in. `scope`: "all" or "marketing". `maybe`: an ordinary word as well,
+    which opts in only one who has opted out of everything."""
 
     on: bool = True
     scope: str = "all"
+    maybe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

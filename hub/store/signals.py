@@ -95,9 +95,13 @@ def _react(conn: sa.Connection, channel_id: bytes, signal: Reaction, at: Micros)
 
 
 def _opt_out(conn: sa.Connection, channel_id: bytes, signal: OptOut, at: Micros) -> None:
+    hers = [addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender]
+    if signal.maybe:
+        hers.append(addresses.c.opted_out_at.isnot(None))
+        hers.append(sa.func.coalesce(addresses.c.opt_out_scope, "all") == "all")
     row = conn.execute(
         addresses.update()
-        .where(addresses.c.channel_id == channel_id, addresses.c.external_id == signal.sender)
+        .where(*hers)
         .values(
             opted_out_at=signal.at if signal.on else None,
             opt_out_scope=signal.scope if signal.on else None,
@@ -106,7 +110,7 @@ def _opt_out(conn: sa.Connection, channel_id: bytes, signal: OptOut, at: Micros)
     ).first()
     if row:
         conn.execute(changes.insert().values(conversation_id=row[0], kind="customer", at=at))
-    else:
+    elif not signal.maybe:
         # Nobody to note it on: kept for whoever looks, since a wish not to be written to counts.
         conn.execute(
             dead_letters.insert().values(

@@ -24,16 +24,21 @@ from tests.connectors.kit import (
     RECEIVED_AT,
     Case,
     Receives,
+    Sends,
     connector_test,
     form_hook,
+    post,
 )
 from tests.connectors.oddities import assert_well_formed
 from tests.connectors.twilio_account import (
+    CALLBACK,
     MEDIA,
+    MESSAGES,
     RIMA,
     SENDER,
     SERVICE,
     SID,
+    accepted,
     inbound,
     maker,
     offline,
@@ -42,6 +47,12 @@ from tests.connectors.twilio_account import (
     received,
     sign,
 )
+
+
+def answered(text: str) -> Message:
+    """A word that Twilio answers by itself."""
+    return Message.of(text, standby=True)
+
 
 CASES: list[Case] = [
     Receives("text", received("sms_text"), [inbound("SM1", Message.of("Where is my order?"))]),
@@ -99,22 +110,41 @@ CASES: list[Case] = [
     Receives(
         "UNSTOP",
         form_hook(payload("sms_stop") | {"Body": "unstop"}),
-        [inbound("SM5", Message.of("unstop")), OptOut(SENDER, RIMA, RECEIVED_AT, on=False)],
+        [inbound("SM5", answered("unstop")), OptOut(SENDER, RIMA, RECEIVED_AT, on=False)],
     ),
     Receives(
         "YES may be an answer",
         form_hook(payload("sms_stop") | {"Body": "Yes"}),
-        [inbound("SM5", Message.of("Yes"))],
+        [
+            inbound("SM5", Message.of("Yes")),
+            OptOut(SENDER, RIMA, RECEIVED_AT, on=False, maybe=True),
+        ],
     ),
     Receives(
         "YES by Advanced Opt-Out",
         received("sms_start_advanced"),
-        [inbound("SM6", Message.of("YES")), OptOut(SENDER, RIMA, RECEIVED_AT, on=False)],
+        [inbound("SM6", answered("YES")), OptOut(SENDER, RIMA, RECEIVED_AT, on=False)],
     ),
     Receives(
         "HELP by Advanced Opt-Out",
         received("sms_help_advanced"),
-        [inbound("SM7", Message.of("HELP"))],
+        [inbound("SM7", answered("HELP"))],
+    ),
+    *(
+        Receives(
+            word,
+            form_hook(payload("sms_stop") | {"Body": word}),
+            [inbound("SM5", Message.of(word)), OptOut(SENDER, RIMA, RECEIVED_AT)],
+        )
+        for word in ("STOPALL", "unsubscribe", "Cancel", "END", "QUIT", "REVOKE", "OptOut")
+    ),
+    *(
+        Receives(
+            word,
+            form_hook(payload("sms_stop") | {"Body": word}),
+            [inbound("SM5", answered(word))],
+        )
+        for word in ("Help", " INFO ")
     ),
     Receives(
         "a sender's name gives no number",
@@ -164,6 +194,20 @@ CASES: list[Case] = [
             )
         ],
     ),
+    *(
+        Receives(
+            f"delivered at {done}",
+            form_hook(payload("status_delivered") | {"RawDlrDoneDate": done}),
+            [Receipt(SENDER, "SM31", "delivered", at, recipient=RIMA)],
+        )
+        for done, at in (
+            ("2611201159", RECEIVED_AT - 70_000_000),
+            ("2611201155", RECEIVED_AT - 310_000_000),
+            ("2611201400", RECEIVED_AT),
+            ("2611201759", RECEIVED_AT),
+            ("20 Nov", RECEIVED_AT),
+        )
+    ),
     Receives(
         "failed for a reason we do not know",
         received("status_failed_unknown"),
@@ -203,6 +247,41 @@ SERVICE_CASES: list[Case] = [
     ),
 ]
 test_service = connector_test(maker(messaging_service_sid=SERVICE), SERVICE_CASES, sign=sign)
+
+AGENT = "rcs:onethread_shop"
+RCS_CASES: list[Case] = [
+    Receives(
+        "text",
+        form_hook(payload("sms_text") | {"From": f"rcs:{RIMA}", "To": AGENT}),
+        [inbound("SM1", Message.of("Where is my order?"), account=AGENT)],
+    ),
+    Receives(
+        "read",
+        form_hook(
+            payload("status_delivered")
+            | {"From": AGENT, "To": f"rcs:{RIMA}", "MessageStatus": "read", "EventType": "READ"}
+        ),
+        [Receipt(AGENT, "SM31", "read", RECEIVED_AT, recipient=RIMA)],
+    ),
+    Sends(
+        "text",
+        Message.of("ভালো"),
+        to=RIMA,
+        expect=post(
+            MESSAGES,
+            form={"To": f"rcs:{RIMA}", "From": AGENT, "Body": "ভালো", "StatusCallback": CALLBACK},
+        ),
+        reply=accepted(),
+        sent="SM7",
+    ),
+]
+test_rcs = connector_test(maker(sender=AGENT), RCS_CASES, sign=sign)
+
+
+def test_where_twilio_was_told_not_to_answer_a_dialog_does() -> None:
+    quiet = offline(answers_keywords=False)
+    [message] = quiet.parse(form_hook(payload("sms_stop") | {"Body": "HELP"}))
+    assert message == inbound("SM5", Message.of("HELP"))
 
 
 NAMES = st.sampled_from(

@@ -15,6 +15,7 @@ from hub.errors import (
     HookUnreadable,
 )
 from hub.message import (
+    Inbound,
     Message,
 )
 from tests.connectors.kit import (
@@ -24,6 +25,7 @@ from tests.connectors.kit import (
     with_headers,
 )
 from tests.connectors.twilio_account import (
+    KEY,
     RIMA,
     SENDER,
     TOKEN,
@@ -172,3 +174,30 @@ def test_ours_and_the_sdk_sign_alike() -> None:
 
 def test_the_answer_is_empty_twiml() -> None:
     assert offline().answer(JSON) == HookAnswer(b"<Response/>", "text/xml", 200)
+
+
+@pytest.mark.parametrize(
+    "name", ["whatsapp_button", "whatsapp_location", "whatsapp_username", "whatsapp_list"]
+)
+@pytest.mark.parametrize("algorithm", ["HMAC_SHA1", "HMAC_SHA256"])
+def test_twilios_own_signer_is_believed_on_whatsapp(name: str, algorithm: str) -> None:
+    """With blank fields and with some that nobody has heard of."""
+    fields = payload(name) | {"WaId": "", "FutureField": "ভবিষ্যৎ +&=", "futurefield": ""}
+    url = f"{HOOK_URL}?m={CORRELATION}"
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    if algorithm == "HMAC_SHA1":
+        value = RequestValidator(TOKEN).compute_signature(url, fields)
+    else:
+        value = RequestValidator(KEY).compute_signature(url, fields, algorithm)
+        headers["x-twilio-webhooks-signature-settings"] = BY_KEY
+    body = urlencode(fields).encode()
+    hook = Hook("POST", url, url.partition("?")[2], headers, body, RECEIVED_AT)
+    genuine = with_headers(hook, {"x-twilio-signature": value})
+    line = offline(sender=f"whatsapp:{SENDER}")
+    line.check(genuine)
+    [item] = line.parse(genuine)
+    assert isinstance(item, Inbound)
+    with pytest.raises(HookRejected):
+        line.check(replace(genuine, body=body.replace(b"&futurefield=", b"")))
+    with pytest.raises(HookRejected):
+        line.check(replace(genuine, body=body + b"&futurefield=x"))

@@ -100,6 +100,26 @@ async def test_opting_out_and_in(line: Line) -> None:
     assert await verdict() is None
 
 
+async def test_an_ordinary_word_opts_in_only_who_is_out(line: Line) -> None:
+    await her_message(line)
+
+    async def state() -> tuple[Any, Any]:
+        [row] = await line.rows(addresses.c.external_id == HER, table=addresses)
+        return row["opted_out_at"], row["opt_out_scope"]
+
+    yes = OptOut("1", HER, LATER, on=False, maybe=True)
+    before = await told(line)
+    await line.signal(yes)
+    await line.signal(OptOut("1", "nobody", LATER, on=False, maybe=True))
+    assert await told(line) == before
+    await line.signal(OptOut("1", HER, LATER, scope="marketing"))
+    await line.signal(yes)
+    assert await state() == (LATER, "marketing")
+    await line.signal(OptOut("1", HER, LATER))
+    await line.signal(yes)
+    assert await state() == (None, None)
+
+
 async def test_who_blocks_the_channel_is_not_written_to_until_they_take_it_back(line: Line) -> None:
     await her_message(line)
     gate = make_gate({})

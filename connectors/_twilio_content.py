@@ -1,0 +1,175 @@
+"""What a message is at Twilio: body, attachments, and the content its buttons or template need.
+
+Buttons and lists are sent as Content (https://www.twilio.com/docs/content): a shape that is created
+once, whose texts are variables of each send. At most 100 variables, each of at most 255 characters.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hub.connector import ListedTemplate
+from hub.errors import MediaFailed, Refused
+from hub.message import Media, Message, Place, clean_text
+
+VALUE = 255
+CONTENT_SID = re.compile(r"HX[0-9A-Za-z]{1,64}")
+BUTTONS, BUTTON_TITLE = 3, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Buttons or a list as Twilio's Content knows them, without the texts: into how many values
+    the body is cut, and of each choice whether it has a description."""
+
+    is_list: bool
+    pieces: int
+    described: tuple[bool, ...]
+
+    @property
+    def types(self) -> dict[str, Any]:
+        names = map("{{%d}}".__mod__, range(1, 101))
+        body = "".join(next(names) for _ in range(self.pieces))
+        if not self.is_list:
+            actions = [
+                {"type": "QUICK_REPLY", "title": next(names), "id": next(names)}
+                for _ in self.described
+            ]
+            return {"twilio/quick-reply": {"body": body, "actions": actions}}
+        label = next(names)
+        items = []
+        for has_description in self.described:
+            item = {"item": next(names), "id": next(names)}
+            items.append(item | ({"description": next(names)} if has_description else {}))
+        return {"twilio/list-picker": {"body": body, "button": label, "items": items}}
+
+    @property
+    def name(self) -> str:
+        """The name the shape is found by again, also by another process."""
+        plain = orjson.dumps(self.types, option=orjson.OPT_SORT_KEYS)
+        return f"onethread_{hashlib.sha256(plain).hexdigest()[:16]}"
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """What is created at Twilio."""
+        count = len(set(re.findall(r"{{(\d+)}}", orjson.dumps(self.types).decode())))
+        samples = {str(number): f"sample {number}" for number in range(1, count + 1)}
+        whole = {"friendly_name": self.name, "language": "en", "variables": samples}
+        return {**whole, "types": self.types}
+
+
+def shape_of(message: Message) -> Shape | None:
+    """The shape of a message with buttons; None of one without."""
+    if not message.buttons:
+        return None
+    as_list = len(message.buttons) > BUTTONS or any(
+        button.description or len(button.title) > BUTTON_TITLE for button in message.buttons
+    )
+    described = tuple(as_list and bool(button.description) for button in message.buttons)
+    return Shape(as_list, len(cut(message.text)), described)
+
+
+def values_of(message: Message, shape: Shape) -> dict[str, str]:
+    """The texts of a message in the order of its shape's variables."""
+    return {str(number): text for number, text in enumerate(texts_of(message, shape), 1)}
+
+
+def texts_of(message: Message, shape: Shape) -> Iterator[str]:
+    yield from cut(message.text)
+    if shape.is_list:
+        yield list_label(message.text)
+    for button, has_description in zip(message.buttons, shape.described, strict=True):
+        yield from (button.title, button.id)
+        if has_description:
+            yield button.description
+
+
+def cut(text: str) -> list[str]:
+    """The text in values that are not too long, none of which begins or ends with a space that
+    might be trimmed."""
+    pieces: list[str] = []
+    while len(text) > VALUE:
+        at = next(
+            (n for n in range(VALUE, 0, -1) if not (text[n - 1].isspace() or text[n].isspace())),
+            VALUE,
+        )
+        pieces.append(text[:at])
+        text = text[at:]
+    return [*pieces, text]
+
+
+def list_label(text: str) -> str:
+    """What the button that opens a list says, in the language of the text above it."""
+    return "বেছে নিন" if re.search("[\u0980-\u09ff]", text) else "Choose"
+
+
+def template_fields(message: Message) -> dict[str, str]:
+    """The SDK's fields of a message that is an approved template. Raises Refused."""
+    use = message.template
+    assert use is not None
+    if not CONTENT_SID.fullmatch(use.name):
+        raise Refused("the template has no Content SID of Twilio (HX...)")
+    # Of the names that a template may have, those of header and buttons are Meta's alone: Twilio
+    # numbers all variables of a content together.
+    values = {name: value for name, value in use.variables.items() if "." not in name}
+    return content_fields(use.name, {name: one_line(value) for name, value in values.items()})
+
+
+def content_fields(sid: str, values: dict[str, str]) -> dict[str, str]:
+    fields = {"content_sid": sid}
+    if values:
+        fields["content_variables"] = orjson.dumps(values).decode()
+    return fields
+
+
+def one_line(value: str) -> str:
+    """The value without what a template refuses in one: line ends, tabs, runs of spaces."""
+    return re.sub(r"[\r\n\t]+| {4,}", " ", value)
+
+
+def listed_template(item: Any) -> ListedTemplate | None:
+    """One content of the list with its approval by WhatsApp; None of what names none."""
+    found = item if isinstance(item, dict) else {}
+    sid, types, asked = (found.get(name) for name in ("sid", "types", "approval_requests"))
+    if not isinstance(sid, str) or not sid:
+        return None
+    asked = asked if isinstance(asked, dict) else {}
+    types = types if isinstance(types, dict) else {}
+    bodies = (one.get("body") for one in types.values() if isinstance(one, dict))
+    return ListedTemplate(
+        name=sid,
+        language=text_in(found, "language"),
+        status=text_in(asked, "status").lower(),
+        category=text_in(asked, "category").lower(),
+        body=clean_text(next((body for body in bodies if isinstance(body, str)), "")),
+        components=types,
+    )
+
+
+def text_in(holder: dict[str, Any], name: str) -> str:
+    value = holder.get(name)
+    return value if isinstance(value, str) else ""
+
+
+# Body and attachments
+
+
+def public_url(media: Media) -> str:
+    if not media.source_url.startswith(("http://", "https://")):
+        raise MediaFailed("the attachment has no address that Twilio could fetch it from")
+    return media.source_url
+
+
+def text_of(message: Message) -> str:
+    """The body; a place must have one."""
+    place = message.place
+    return message.text or (place.name or place.address or "\N{ROUND PUSHPIN}" if place else "")
+
+
+def geo(place: Place) -> str:
+    label = f"|{place.name}" if place.name else ""
+    return f"geo:{place.latitude},{place.longitude}{label}"
