@@ -144,7 +144,7 @@ async def test_what_changes_a_message_and_what_comes_with_it(tmp_path: Path, kin
         assert thread[1]["reactions"] == [{"emoji": "❤️", "by": "customer"}]
 
         async def is_stored() -> bool:
-            return (await shop.thread())[2]["media"][0]["state"] == "stored"
+            return bool((await shop.thread())[2]["media"][0]["state"] == "stored")
 
         await shop.house.until(is_stored)
         fetched = [call for call in shop.sandbox.log() if call.path.startswith("/cdn/")]
