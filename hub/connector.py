@@ -84,8 +84,10 @@ class Limits:
     where the text counts bytes; ids count bytes. `mixed_buttons`: reply and url buttons may
     stand together, up to `buttons` in all. `subjects`: a message may have a subject line.
     `quick_replies`: chips under a text of any length, for more buttons than `buttons`; titles and
-    ids as for buttons. `media_types` names the MIME types a kind is taken in, where not all are.
-    `uploads`: attachments go as bytes, from the files of `Outbound.files`.
+    ids as for buttons. `buttons_hide`: some of the channel's apps show neither, so that the text
+    says them too. `segments`: the text is billed in SMS parts. `media_types` names the MIME types
+    a kind is taken in, where not all are. `uploads`: attachments go as bytes, from the files of
+    `Outbound.files`.
     """
 
     text: int
@@ -102,6 +104,7 @@ class Limits:
     url_buttons: int = 0
     mixed_buttons: bool = False
     quick_replies: int = 0
+    buttons_hide: bool = False
     subjects: bool = False
     media: Mapping[MediaKind, int] = field(default_factory=dict)
     media_count: int = 1
@@ -111,6 +114,7 @@ class Limits:
     places: bool = False
     contacts: bool = False
     quotes: bool = False
+    segments: bool = False
     templates: bool = False
     window: float | None = None
     rate: float | None = None

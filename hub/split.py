@@ -127,3 +127,13 @@ class Strip:
         while at > 0 and self.is_space(at - 1):
             at -= 1
         return at
+
+
+def locate(text: str, parts: list[str]) -> list[int]:
+    """Where in `text` each of its parts begins, as `split` gave them."""
+    starts, at = [], 0
+    for part in parts:
+        # Only whitespace lies between two parts, and none but the first begins with any.
+        starts.append(text.find(part, at))
+        at = starts[-1] + len(part)
+    return starts

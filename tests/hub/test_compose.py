@@ -209,6 +209,64 @@ def test_a_menu_longer_than_a_part_is_cut_between_its_lines() -> None:
     assert lines == ["Which?", *(f"{n}. Choice {n}" for n in range(1, 31))]
 
 
+CHIPS = Limits(text=2000, buttons=3, button_body=640, quick_replies=13)
+
+
+@pytest.mark.parametrize(
+    ("text", "buttons"),
+    [("Which?", buttons_of(13)), ("x" * 641, (YES, NO))],
+    ids=["more than buttons", "below a long text"],
+)
+def test_what_buttons_cannot_show_becomes_quick_replies(
+    text: str, buttons: tuple[Button, ...]
+) -> None:
+    said = Message.of(text, buttons=buttons)
+
+    assert compose(said, CHIPS) == [said]
+
+
+def test_more_than_the_chips_are_numbered() -> None:
+    (part,) = compose(Message.of("Which?", buttons=buttons_of(14)), CHIPS)
+
+    assert part.buttons == ()
+    assert part.text.endswith("\n14. Choice 14")
+
+
+def test_a_chip_cut_short_stands_whole_in_the_text() -> None:
+    long = Button(id="a", title="Change the address of my delivery")
+
+    (part,) = compose(Message.of("What?", buttons=(long, NO)), CHIPS)
+
+    assert part.text == "What?\n1. Change the address of my delivery\n2. No"
+    assert [button.title for button in part.buttons] == ["Change the address…", "No"]
+
+
+def test_chips_that_would_be_cut_alike_are_numbered() -> None:
+    alike = [Button(id=end, title=f"Change the address of my {end}") for end in ("bill", "order")]
+
+    (part,) = compose(Message.of("What?", buttons=tuple(alike)), CHIPS)
+
+    assert part.buttons == ()
+
+
+def test_buttons_that_some_never_see_are_numbered_too() -> None:
+    limits = replace(CHIPS, text=1000, text_unit="bytes", buttons_hide=True)
+
+    assert compose(Message.of("ঠিক?", buttons=(YES, NO)), limits, language="bn") == [
+        Message.of("ঠিক?\n১. Yes\n২. No", buttons=(YES, NO))
+    ]
+
+
+def test_the_numbers_of_a_long_text_stay_with_the_chips() -> None:
+    text = ("word " * 399).strip()
+
+    parts = compose(Message.of(text, buttons=buttons_of(13)), replace(CHIPS, buttons_hide=True))
+
+    assert parts[0] == Message.of(text)
+    assert parts[1].text.startswith("1. Choice 1\n")
+    assert parts[1].buttons == buttons_of(13)
+
+
 # Attachments
 
 
@@ -273,6 +331,22 @@ def test_a_kind_the_channel_lacks_becomes_a_link() -> None:
             "Your bill\nbill.pdf: https://files.example/bill.pdf\nhttps://files.example/bill.pdf"
         )
     ]
+
+
+def test_a_type_the_channel_does_not_take_goes_as_a_file_or_a_link() -> None:
+    photos = {"image": frozenset({"image/jpeg"})}
+    limits = replace(WHATSAPP, media_types=photos)
+    sticker = PHOTO.model_copy(update={"mime": "image/webp", "name": "a.webp"})
+    kept = replace(limits, media={"image": 5_000_000})
+
+    assert compose(Message.of(media=(sticker,)), limits) == [
+        Message.of(media=(sticker.model_copy(update={"kind": "file"}),))
+    ]
+    assert compose(
+        Message.of(media=(sticker,)), kept, link=lambda one: f"https://h/{one.path}"
+    ) == [Message.of("a.webp: https://h/ab/cd")]
+    with pytest.raises(MediaFailed, match="cannot carry an image of type image/webp"):
+        compose(Message.of(media=(sticker,)), kept)
 
 
 def test_a_voice_message_goes_as_audio_where_voice_is_unknown() -> None:

@@ -5,9 +5,17 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.compose import compose
+from connectors.instagram import Instagram
+from connectors.messenger import Messenger
+from connectors.sms_gateway import SmsGateway
+from connectors.telegram import Telegram
+from connectors.twilio import ON_WHATSAPP, SMS
+from connectors.webchat import WebChat
+from connectors.whatsapp import WhatsApp
+from hub.compose import clip, compose, mime_of
 from hub.connector import Limits
-from hub.message import Button, ContactCard, Media, MediaKind, Message, Place, clean_text
+from hub.errors import MediaFailed
+from hub.message import Button, ContactCard, Format, Media, MediaKind, Message, Place, clean_text
 from hub.split import MEASURES
 from tests.hub.test_split import SIGNS, SPACES, squeezed
 
@@ -56,6 +64,8 @@ LIMITS = st.builds(
     list_body=st.integers(30, 400),
     url_buttons=st.integers(0, 3),
     mixed_buttons=st.booleans(),
+    quick_replies=st.integers(0, 6),
+    buttons_hide=st.booleans(),
     subjects=st.booleans(),
     media=st.dictionaries(st.sampled_from(KINDS), st.integers(100, 200)),
     media_count=st.integers(1, 3),
@@ -76,6 +86,8 @@ def sendable(part: Message, limits: Limits) -> bool:
         fits = len(part.media) <= limits.media_count and not part.buttons
         for item in part.media:
             fits &= (item.size or 0) <= limits.media.get(item.kind, -1)
+            types = limits.media_types.get(item.kind)
+            fits &= not types or mime_of(item) in types | {""}
             fits &= not part.text or item.kind in limits.captions
         return fits and (not part.text or measure(part.text) <= limits.caption)
     if not part.buttons:
@@ -90,8 +102,11 @@ def sendable(part: Message, limits: Limits) -> bool:
     small = all(titled(b.title) <= limits.button_title for b in part.buttons)
     if small and not any(b.description for b in part.buttons):
         native = len(part.buttons) <= (limits.buttons if replies else limits.url_buttons)
-        if native and (limits.mixed_buttons or not (replies and links)):
-            return bool(part.text.strip()) and measure(part.text) <= limits.button_body
+        short = bool(part.text.strip()) and measure(part.text) <= limits.button_body
+        if native and short and (limits.mixed_buttons or not (replies and links)):
+            return True
+        if not links and len(replies) <= limits.quick_replies:
+            return bool(part.text.strip()) and measure(part.text) <= limits.text
     rows = not links and len(replies) <= limits.list_rows and measure(part.text) <= limits.list_body
     return (
         rows
@@ -106,8 +121,17 @@ def sendable(part: Message, limits: Limits) -> bool:
 def test_every_part_is_sendable_and_nothing_is_lost(
     message: Message, limits: Limits, language: str
 ) -> None:
+    check_parts(message, limits, language)
+
+
+def check_parts(message: Message, limits: Limits, language: str) -> None:
+    """Compose, and look whether each part can be sent and all of it says the whole."""
     try:
         parts = compose(message, limits, language=language)
+    except MediaFailed:
+        small = [item for item in message.media if (item.size or 0) < 400_000]
+        assert len(small) < len(message.media), "only one too large is refused"
+        return
     except ValueError:
         assert message.place is None
         assert message.media + message.buttons + message.contacts == ()
@@ -120,10 +144,12 @@ def test_every_part_is_sendable_and_nothing_is_lost(
     assert not any(part.buttons for part in parts[:-1])
     told = squeezed("".join(part.text for part in parts))
     assert squeezed(message.text) in told
+    is_list = limits.list_rows > 0
     shown = {button.id for part in parts for button in part.buttons}
+    labels = {squeezed(button.title) for part in parts for button in part.buttons}
     for button in message.buttons:
         title = squeezed(clean_text(button.title)) or squeezed(button.id)
-        assert button.id in shown or title in told
+        assert title in told or (button.id in shown and (is_list or title in labels))
         assert not button.url or button.id in shown or button.url in told
     carried = [item for part in parts for item in part.media]
     assert len(carried) + told.count("https://f.example/1") == len(message.media)
@@ -146,3 +172,83 @@ def test_plain_text_is_not_doubled(text: str, limit: int) -> None:
     assert re.fullmatch(
         r"(?s).*1\. Choice 1\s+2\. Choice 2\s+3\. Choice 3", "\n".join(part.text for part in parts)
     )
+
+
+CONNECTORS = {
+    "whatsapp": WhatsApp.limits,
+    "messenger": Messenger.limits,
+    "instagram": Instagram.limits,
+    "telegram": Telegram.limits,
+    "twilio": SMS,
+    "twilio on whatsapp": ON_WHATSAPP,
+    "sms gateway": SmsGateway.limits,
+    "webchat": WebChat.limits,
+}
+TYPES = {
+    "image": ["image/png", "image/webp", "image/heic", ""],
+    "video": ["video/mp4", "video/x-matroska"],
+    "audio": ["audio/mpeg", "audio/ogg; codecs=opus", "audio/aac"],
+    "voice": ["audio/ogg", "audio/amr"],
+    "file": ["application/pdf", "application/zip", ""],
+    "sticker": ["image/webp"],
+}
+FILES = st.sampled_from(sorted(TYPES)).flatmap(
+    lambda kind: st.builds(
+        Media,
+        kind=st.just(kind),
+        mime=st.sampled_from(TYPES[kind]),
+        size=st.none() | st.sampled_from([1000, 400_000]),
+        source_url=st.just("https://f.example/1"),
+    )
+)
+LONG = st.builds(lambda text, times: text * times, WORDS, st.integers(1, 120))
+ANYTHING = st.builds(
+    Message.of,
+    LONG,
+    media=st.lists(FILES, max_size=3).map(tuple),
+    buttons=st.lists(BUTTONS, max_size=30).map(tuple),
+    place=st.none() | st.just(OFFICE),
+    contacts=st.lists(st.sampled_from([RIMA, KARIM]), max_size=2).map(tuple),
+    subject=st.just("") | st.just("Subject"),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANYTHING, st.sampled_from(sorted(CONNECTORS)), st.sampled_from(["en", "bn"]))
+def test_it_holds_for_each_connector(message: Message, name: str, language: str) -> None:
+    check_parts(message, CONNECTORS[name], language)
+
+
+@settings(max_examples=100, deadline=None)
+@given(WORDS, st.lists(st.tuples(st.integers(0, 80), st.integers(1, 80)), max_size=4), LIMITS)
+def test_formats_stay_with_their_words(
+    text: str, places: list[tuple[int, int]], limits: Limits
+) -> None:
+    message = Message.of(text, subject="On it", buttons=MENU)
+    length = len(message.text)
+    formats = tuple(
+        Format(type="bold", start=start, length=min(count, length - start))
+        for start, count in places
+        if start < length
+    )
+    bold = "".join(
+        squeezed(message.text[at : at + 1])
+        for at in range(length)
+        if any(one.start <= at < one.start + one.length for one in formats)
+    )
+    parts = compose(message.model_copy(update={"formats": formats}), limits)
+    shown = "".join(
+        squeezed(part.text[at : at + 1])
+        for part in parts
+        for at in range(len(part.text))
+        if any(one.start <= at < one.start + one.length for one in part.formats)
+    )
+    assert shown == bold
+    assert all(one.start + one.length <= len(part.text) for part in parts for one in part.formats)
+
+
+def test_a_format_is_cut_where_its_part_is() -> None:
+    link = Format(type="link", start=3, length=10, url="https://a.example")
+    assert clip((link,), 0, 5) == (link.model_copy(update={"length": 2}),)
+    assert clip((link,), 5, 20) == (link.model_copy(update={"start": 0, "length": 8}),)
+    assert clip((link,), 13, 20) == ()
