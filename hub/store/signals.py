@@ -24,7 +24,15 @@ from hub.signal import (
 from hub.store.ownership import lock, park
 from hub.store.receipts import apply_receipts, correlated
 from hub.store.rows import content_of
-from hub.store.schema import addresses, aliases, changes, conversations, dead_letters, messages
+from hub.store.schema import (
+    addresses,
+    aliases,
+    changes,
+    conversations,
+    dead_letters,
+    media,
+    messages,
+)
 from hub.store.sql import insert_new
 from hub.store.state import advance
 from hub.store.templates import change_template
@@ -82,8 +90,12 @@ def _edit(conn: sa.Connection, channel_id: bytes, signal: Edit, at: Micros) -> N
 
 
 def _unsend(conn: sa.Connection, channel_id: bytes, signal: Unsend, at: Micros) -> None:
+    """What was said goes with it, as platforms demand, and what waits to answer it need not."""
     if message := _find(conn, channel_id, signal.external_id):
-        _change(conn, message, {"deleted_at": signal.at}, at)
+        gone = {"deleted_at": signal.at, "text": "", "content": None, "raw": None}
+        handled_at = sa.func.coalesce(messages.c.handled_at, at)
+        conn.execute(media.update().where(media.c.message_id == message["id"]).values(due_at=None))
+        _change(conn, message, {**gone, "handled_at": handled_at}, at)
 
 
 def _react(conn: sa.Connection, channel_id: bytes, signal: Reaction, at: Micros) -> None:

@@ -65,6 +65,8 @@ async def test_an_unsend_keeps_the_row(line: Line) -> None:
     await line.signal(Unsend("1", HER, LATER, row["external_id"]))
     [unsent] = await line.rows()
     assert unsent["deleted_at"] == LATER
+    assert (unsent["text"], unsent["content"], unsent["raw"]) == ("", None, None)
+    assert unsent["handled_at"], "nobody is to be asked about what was taken back"
     assert (await told(line))[-1] == "edit"
 
 

@@ -138,7 +138,7 @@ async def test_what_changes_a_message_and_what_comes_with_it(tmp_path: Path, kin
         if kind != "ig":  # by Facebook Login Instagram tells no edits
             await shop.writes(edit={"message_id": key, "text": "hello"})
         await shop.writes(reaction={"message_id": answer.external_id, "emoji": "❤️"})
-        await shop.writes(image={})
+        image = await shop.writes(image={})
         thread = await shop.thread()
         assert thread[0]["text"] == ("helo" if kind == "ig" else "hello")
         assert thread[1]["reactions"] == [{"emoji": "❤️", "by": "customer"}]
@@ -149,6 +149,11 @@ async def test_what_changes_a_message_and_what_comes_with_it(tmp_path: Path, kin
         await shop.house.until(is_stored)
         fetched = [call for call in shop.sandbox.log() if call.path.startswith("/cdn/")]
         assert [call.body["has_token"] for call in fetched] == [False]
+        if kind != "page":  # Messenger tells a Page nothing of it
+            await shop.writes(unsend=image)
+            unsent = (await shop.thread())[2]
+            assert unsent["deleted_at"]
+            assert (unsent["text"], unsent["media"]) == ("", [])
 
 
 @pytest.mark.parametrize("kind", KINDS)
