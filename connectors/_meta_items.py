@@ -7,7 +7,7 @@ Nothing of a customer is dropped: what she sent in a form we do not know is a me
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,34 @@ class Place:
 
 
 Reader = Callable[[dict[str, Any], Place], Iterator[Parsed]]
+
+STOP_WORDS = ("stop", "unsubscribe", "বন্ধ")
+START_WORDS = ("subscribe", "unstop")  # "start" is what people say to begin a dialog
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a customer writes to stop marketing messages and to have them again, in small
+    letters: Meta has no such words of its own."""
+
+    stop: frozenset[str] = frozenset()
+    start: frozenset[str] = frozenset()
+
+    def heard_in(self, found: Iterable[Parsed]) -> Iterator[Parsed]:
+        """What was found, with an opt-out or opt-in after each message that is such a word. She
+        is still answered: she may only have stopped a dialog."""
+        for one in found:
+            yield one
+            if isinstance(one, Inbound) and one.message.kind == "text":
+                word = one.message.text.strip().casefold()
+                if word in self.stop:
+                    yield OptOut(one.account, one.sender, one.sent_at, True, "marketing")
+                elif word in self.start:
+                    yield OptOut(one.account, one.sender, one.sent_at, False, "marketing")
+
+
+def folded(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(clean_text(word).strip().casefold() for word in words)
 
 
 def read_entry(entry: Any, received_at: Micros) -> Iterator[Parsed]:

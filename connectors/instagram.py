@@ -15,7 +15,7 @@ from pydantic import Field
 from connectors import graph
 from connectors._meta_calls import Api, media_request
 from connectors._meta_errors import CODES
-from connectors._meta_items import read_entry
+from connectors._meta_items import START_WORDS, STOP_WORDS, Words, folded, read_entry
 from connectors._meta_payload import action_of, payload_of
 from hub.clock import SECOND, Micros
 from hub.connector import ChannelRef, ChannelSettings, Connector, Hook, HookAnswer, Http, Limits
@@ -34,7 +34,8 @@ class Instagram(Connector):
         token it is: "facebook" a linked Page's, "instagram" the account's own. `app_secret` and
         `verify_token` are of the Meta app that calls the hook; where both logins' apps call it,
         `app_secret` is a list. `app_id` lets the end of a Page's token be asked for, `proves`
-        sends appsecret_proof (by the first secret) with each call."""
+        sends appsecret_proof (by the first secret) with each call. A message that is one of
+        `stop_words` stops marketing messages, one of `start_words` allows them again."""
 
         account_id: str = Field(pattern=r"^[0-9]{1,30}$")
         login: Literal["facebook", "instagram"] = "facebook"
@@ -43,6 +44,8 @@ class Instagram(Connector):
         verify_token: str = Field(min_length=1, repr=False)
         app_id: str = Field(default="", pattern=r"^[0-9]{0,30}$")
         proves: bool = False
+        stop_words: tuple[str, ...] = STOP_WORDS
+        start_words: tuple[str, ...] = START_WORDS
         api_base: str = Field(default="", pattern=r"^(https?://[^/?#]+[^?#]*)?$")
         api_version: str = Field(default="v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
 
@@ -102,8 +105,10 @@ class Instagram(Connector):
         return graph.kind_of(hook, self.channel.kind)
 
     def parse(self, hook: Hook) -> list[Parsed]:
+        words = Words(*map(folded, (self.settings.stop_words, self.settings.start_words)))
+
         def read(entry: Any) -> Iterator[Parsed]:
-            return read_entry(entry, hook.received_at)
+            return words.heard_in(read_entry(entry, hook.received_at))
 
         return graph.parse(hook, "instagram", read)
 

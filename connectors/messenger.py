@@ -13,7 +13,7 @@ from pydantic import Field
 from connectors import graph
 from connectors._meta_calls import Api, media_request
 from connectors._meta_errors import CODES
-from connectors._meta_items import read_entry
+from connectors._meta_items import START_WORDS, STOP_WORDS, Words, folded, read_entry
 from connectors._meta_payload import action_of, payload_of
 from hub.clock import Micros
 from hub.connector import ChannelSettings, Connector, Hook, HookAnswer, Limits
@@ -28,7 +28,8 @@ class Messenger(Connector):
     class Settings(ChannelSettings):
         """`page_id` and `access_token` are of the Page, `app_secret` and `verify_token` of the
         Meta app that calls the hook. `app_id` lets the token's end be asked for, `proves` sends
-        appsecret_proof with each call, where the app demands it."""
+        appsecret_proof with each call, where the app demands it. A message that is one of
+        `stop_words` stops marketing messages, one of `start_words` allows them again."""
 
         page_id: str = Field(pattern=r"^[0-9]{1,30}$")
         access_token: str = Field(min_length=1, repr=False)
@@ -36,6 +37,8 @@ class Messenger(Connector):
         verify_token: str = Field(min_length=1, repr=False)
         app_id: str = Field(default="", pattern=r"^[0-9]{0,30}$")
         proves: bool = False
+        stop_words: tuple[str, ...] = STOP_WORDS
+        start_words: tuple[str, ...] = START_WORDS
         api_base: str = Field(default=graph.API_BASE, pattern=r"^https?://[^/?#]+[^?#]*$")
         api_version: str = Field(default="v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
 
@@ -79,8 +82,10 @@ class Messenger(Connector):
         return graph.kind_of(hook, self.channel.kind)
 
     def parse(self, hook: Hook) -> list[Parsed]:
+        words = Words(*map(folded, (self.settings.stop_words, self.settings.start_words)))
+
         def read(entry: Any) -> Iterator[Parsed]:
-            return read_entry(entry, hook.received_at)
+            return words.heard_in(read_entry(entry, hook.received_at))
 
         return graph.parse(hook, "page", read)
 

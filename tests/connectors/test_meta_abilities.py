@@ -27,7 +27,7 @@ from hub.connector import (
 )
 from hub.errors import HookRejected, MediaFailed, Misconfigured, OutcomeUnknown, SendFailed
 from hub.message import Inbound, Media, Message
-from hub.signal import Unreadable
+from hub.signal import OptOut, Unreadable
 from tests.connectors import whatsapp_number
 from tests.connectors.kit import HOOK_URL, RECEIVED_AT, Sends, json_hook, ok, status
 from tests.connectors.meta_words import (
@@ -167,6 +167,44 @@ def test_a_whatsapp_channel_tells_whose_entry_it_cannot_take() -> None:
         Unreadable("", nameless, {"id": "x y"}),
         Unreadable("", nameless, 7),
     ]
+
+
+# Words of their own
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("said", "wish"),
+    [
+        (" Stop ", True),
+        ("বন্ধ", True),
+        ("UNSUBSCRIBE", True),
+        ("Subscribe", False),
+        ("start", None),
+        ("please stop", None),
+        ("", None),
+    ],
+)
+def test_the_words_that_stop_marketing(make: Make, said: str, wish: bool | None) -> None:
+    connector = offline(make)
+    message = {"mid": "m_1", "text": said}
+    item = {"sender": {"id": "77"}, "recipient": {"id": "1"}, "message": message}
+    hook = json_hook({"entry": [{"id": "1", "messaging": [item]}]})
+    heard, *wishes = connector.parse(hook)
+    assert heard.message.text == said
+    marketing = OptOut("1", "77", RECEIVED_AT, bool(wish), "marketing")
+    assert wishes == ([] if wish is None else [marketing])
+
+
+@BOTH
+def test_words_of_the_settings(make: Make) -> None:
+    connector = offline(make, stop_words=("থামুন",), start_words=())
+    message = {"mid": "m_1", "text": "stop"}
+    item: Any = {"sender": {"id": "77"}, "recipient": {"id": "1"}, "message": message}
+    hooks = [json_hook({"entry": [{"id": "1", "messaging": [item]}]})]
+    item = {**item, "message": {**message, "text": "থামুন"}}
+    hooks.append(json_hook({"entry": [{"id": "1", "messaging": [item]}]}))
+    assert [len(connector.parse(hook)) for hook in hooks] == [1, 2]
 
 
 # Calls
