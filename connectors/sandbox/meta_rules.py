@@ -23,8 +23,8 @@ Code = tuple[int, int | None]
 
 @dataclass(frozen=True)
 class Rules:
-    """Where the two platforms differ. `mimes` empty for a kind allows every type of its name;
-    `image` codes apart, errors are pairs of code and subcode."""
+    """Where the two platforms differ. A kind that `mimes` leaves out may have every type of its
+    name, and a file any. `closed`, `unknown` and `throttled` are codes with their subcodes."""
 
     text: int
     unit: Literal["characters", "bytes"]

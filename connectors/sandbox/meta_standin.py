@@ -218,14 +218,14 @@ class MetaStandin(standin.Standin[A]):
         """The addresses of the files of a message of hers, as its webhook names them."""
         return [self.cdn_url(self.media[shown["id"]]) for shown in item.media]
 
-    def drop_chips(self, account: A, phone: str, next: Item | None = None) -> None:
-        """Quick replies vanish from the phone with the `next` message, which may have its own."""
+    def drop_chips(self, account: A, phone: str, newest: Item | None = None) -> None:
+        """Quick replies vanish from the phone with the `newest` message, which may have its own."""
         item = self._chips.pop((account.key, phone), None)
         if item is not None and item.quick_replies:
             item.quick_replies = []
             self.transcript.put(item)
-        if next is not None and next.quick_replies:
-            self._chips[account.key, phone] = next
+        if newest is not None and newest.quick_replies:
+            self._chips[account.key, phone] = newest
 
     def _check_tap(self, said: customer.CustomerMessage) -> None:
         assert isinstance(said, CustomerMessage)
@@ -239,8 +239,8 @@ class MetaStandin(standin.Standin[A]):
             raise control.ControlError("that message shows no such button or quick reply")
 
     def _entry(self, account: A, event: Json, standby: bool = False) -> Json:
-        time = meta_wire.milliseconds(self.now())
-        return {"id": account.key, "time": time, "standby" if standby else "messaging": [event]}
+        at = meta_wire.milliseconds(self.now())
+        return {"id": account.key, "time": at, "standby" if standby else "messaging": [event]}
 
     def _post(self, account: A, phone: str, entries: list[Json], field: str) -> Post:
         """A webhook, which goes nowhere when its field is not subscribed to."""
