@@ -244,7 +244,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         desk = Desk(store, bus, clock, channels, limits, templates)
         rates = _share_rates(bus, channels)
         outbox = Outbox(store, bus, clock, channels, limits, metrics, rates, traces)
-        answers = Answerer(store, clock, channels, dialogs, settings)
+        answers = Answerer(store, clock, channels, dialogs, settings, templates)
         fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
         retrying = Retrying(store, bus, clock, channels, intake, limits.poll)
         outbox.receipts_wait = hooks_wait = lambda: spool.waiting() > 0

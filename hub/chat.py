@@ -43,7 +43,7 @@ from pydantic import JsonValue
 from hub import i18n
 from hub.errors import HubError, SettingsError
 from hub.i18n import ascii_digits
-from hub.message import Button, Media, Message, Place
+from hub.message import Button, Media, Message, Place, TemplateUse
 
 __all__ = [
     "Again",
@@ -60,6 +60,7 @@ __all__ = [
     "Place",
     "Say",
     "Stage",
+    "TemplateUse",
     "TimedOut",
     "ascii_digits",
     "collect",

@@ -125,10 +125,12 @@ class HubSettings(Section):
 
 class DialogSettings(Section):
     """`modules` are packages or modules searched for dialogs; `default` answers what no trigger
-    matched, "" leaves it to agents."""
+    matched, "" leaves it to agents. `when_closed`: what becomes of what a dialog says once the
+    customer's window is closed."""
 
     modules: tuple[str, ...] = ("dialogs",)
     default: str = "welcome"
+    when_closed: Literal["refuse", "hold"] = "refuse"
 
 
 class MetaApp(Section):

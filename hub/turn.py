@@ -34,12 +34,15 @@ from hub.journal import (
     Waiting,
 )
 from hub.message import Button, Message
+from hub.outreach.gate import is_closed
 from hub.replay import find_dialog, match_options, replay
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.claims import Work, read_journal, renew
+from hub.store.held import hold
 from hub.store.rows import Row, message_of, note_row, outbound_rows
 from hub.store.turns import Ending, RunState, Step, record_step
+from hub.templates import TemplateMisuse, Templates
 
 log = structlog.get_logger(__name__)
 
@@ -56,16 +59,18 @@ class Answerer:
         channels: Channels,
         dialogs: Mapping[str, Dialog],
         settings: Settings,
+        templates: Templates | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._channels = channels
         self._dialogs = dialogs
         self._settings = settings
+        self._templates = templates or Templates()
 
     async def answer(self, work: Work) -> Ending:
         """Handle the event of `work`. Raises LeaseLost and StoreUnavailable: the event stays."""
-        scene = Scene(work, self._clock.now(), self._channels)
+        scene = Scene(work, self._clock.now(), self._channels, self._templates)
         ending = scene.ending
         if (
             work.conversation["owner_kind"] != "bot"
@@ -74,8 +79,11 @@ class Answerer:
             return ending
         if scene.channel is None or (work.address and work.address["opted_out_at"] is not None):
             return ending
-        scene.horizon = round(self._settings.limits.retry_horizon * SECOND)
-        if work.claims > self._settings.limits.turn_claims:
+        limits = self._settings.limits
+        scene.horizon = round(limits.retry_horizon * SECOND)
+        if self._settings.dialogs.when_closed == "hold":
+            scene.hold_for = round(limits.hold * SECOND)
+        if work.claims > limits.turn_claims:
             scene.give_up(f"{work.claims - 1} attempts at this message ended without an answer")
             return ending
         started = self._begin(scene)
@@ -239,10 +247,12 @@ class Answerer:
 class Scene:
     """One event with what is known around it, and the ending being written for it."""
 
-    def __init__(self, work: Work, at: Micros, channels: Channels) -> None:
+    def __init__(self, work: Work, at: Micros, channels: Channels, templates: Templates) -> None:
         self.work = work
         self.at = at
+        self.templates = templates
         self.horizon: Micros = 0
+        self.hold_for: Micros = 0
         address = work.address
         self.channel: Channel | None = (
             channels.by_id.get(address["channel_id"]) if address else None
@@ -312,9 +322,14 @@ class Scene:
                     self.note(command.note)
 
     def say(self, message: Message) -> None:
-        """Queue a reply on the address that asked, degraded and split for its channel."""
+        """Queue a reply on the address that asked, degraded and split for its channel; or hold it
+        until the customer writes, where that is set and her window is closed."""
         assert self.channel is not None
         assert self.work.address is not None
+        name, kind = self.channel.name, self.channel.kind
+        approves = self.channel.limits.templates
+        language = self.customer.language
+        message = self.templates.fit(message, name, kind, language=language, approves=approves)
         parts = compose(message, self.channel.limits, language=self.customer.language)
         rows = outbound_rows(
             parts,
@@ -324,6 +339,10 @@ class Scene:
             expires_at=self.at + self.horizon,
             author_kind="bot",
         )
+        window, seen = self.channel.limits.window, self.work.address["last_seen_at"]
+        if self.hold_for and message.kind != "template" and is_closed(window, seen, self.at):
+            rows = [hold(row, self.at + self.hold_for) for row in rows]
+            self.ending.seen = seen
         for index, row in enumerate(rows, len(self.ending.rows)):
             row["id"] = answer_id(self.work.event_id, index)
         self.ending.rows += rows
@@ -370,6 +389,6 @@ def _reason(run: RunState, outcome: Failed | Mismatch) -> str:
     cause = error.__cause__ or error
     frames = traceback.format_tb(cause.__traceback__)
     log.error("dialog failed", dialog=run.dialog, error=type(cause).__name__, frames=frames)
-    if isinstance(error, DialogMisuse):
+    if isinstance(error, DialogMisuse | TemplateMisuse):
         return str(error)  # names and the cure, nothing a customer wrote
     return f"dialog {run.dialog} failed with {type(cause).__name__}"

@@ -24,12 +24,14 @@ class Gate:
         if row["blocked_at"] is not None:
             return Blocked("the customer cannot be reached here")
         window = self.windows.get(row["channel_id"])
-        if window is None or row["kind"] == "template":
-            return None
-        seen = row["last_seen_at"]
-        if seen is None or seen + window * SECOND <= at:
+        if row["kind"] != "template" and is_closed(window, row["last_seen_at"], at):
             return WindowClosed("the channel's time for free messages is over")
         return None
+
+
+def is_closed(window: float | None, seen: Micros | None, at: Micros) -> bool:
+    """Is the channel's window over for a customer who last wrote at `seen`?"""
+    return window is not None and (seen is None or seen + window * SECOND <= at)
 
 
 def make_gate(limits: Mapping[bytes, Limits]) -> Gate:

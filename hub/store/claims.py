@@ -136,6 +136,7 @@ def _first_events(keys: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
             messages.c.channel_id,
             messages.c.external_id,
             addresses.c.external_id.label("sender"),
+            addresses.c.last_seen_at,
             SILENCED,
             first.c.waiting,
         )
@@ -186,6 +187,7 @@ ADDRESSES = Lookup(
         addresses.c.id,
         addresses.c.channel_id,
         addresses.c.external_id,
+        addresses.c.last_seen_at,
         SILENCED,
     ).where(addresses.c.id.in_(keys))
 )
@@ -271,6 +273,7 @@ def _load(conn: sa.Connection, rows: dict[bytes, Row], at: Micros) -> dict[bytes
                 "id": event["address_id"],
                 "channel_id": event["channel_id"],
                 "external_id": event["sender"],
+                "last_seen_at": event["last_seen_at"],
                 "opted_out_at": event["opted_out_at"],
             },
         )

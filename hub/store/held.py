@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import DAY, Micros
-from hub.store.ownership import lock
-from hub.store.schema import HELD, addresses, changes, conversations, messages
+from hub.store.ownership import lock, recount
+from hub.store.schema import HELD, addresses, changes, messages
 
 Row = dict[str, Any]
 
@@ -29,6 +29,21 @@ def wrote_since(conn: sa.Connection, address_id: bytes, seen: Micros | None) -> 
     """Has the customer written on this address after the time that was known?"""
     query = sa.select(addresses.c.last_seen_at).where(addresses.c.id == address_id)
     return bool(conn.execute(query).scalar() != seen)
+
+
+def keep(
+    conn: sa.Connection,
+    conversation_id: bytes,
+    address_id: bytes,
+    seen: Micros | None,
+    at: Micros,
+) -> None:
+    """Count the held rows just written to a conversation that the caller has locked; they go at
+    once if the customer has written there after `seen`."""
+    if wrote_since(conn, address_id, seen):
+        release(conn, conversation_id, [address_id], at)
+    else:
+        recount(conn, conversation_id)
 
 
 def release(
@@ -103,15 +118,6 @@ def give_up(conn: sa.Connection, at: Micros) -> int:
         recount(conn, conversation_id)
         count += len(gone)
     return count
-
-
-def recount(conn: sa.Connection, conversation_id: bytes) -> None:
-    waiting = sa.select(sa.func.count()).where(messages.c.conversation_id == conversation_id, HELD)
-    conn.execute(
-        conversations.update()
-        .where(conversations.c.id == conversation_id)
-        .values(held=waiting.scalar_subquery())
-    )
 
 
 def _tell(conn: sa.Connection, moved: Sequence[tuple[bytes, bytes]], at: Micros) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
-from hub.store.schema import changes, conversations, journal, messages, runs, timers
+from hub.store.schema import HELD, changes, conversations, journal, messages, runs, timers
 
 Row = dict[str, Any]
 
@@ -58,6 +58,8 @@ def park(
     )
     # Also from the queue: the bot's parting words may still wait, and hold the agent's up.
     silence_bot(conn, conversation_id, at)
+    if row["held"]:
+        recount(conn, conversation_id)
     if row["owner_kind"] == "bot":
         if row["run_id"] is not None:
             conn.execute(
@@ -82,7 +84,7 @@ def silence_bot(conn: sa.Connection, conversation_id: bytes, at: Micros) -> None
         .where(
             messages.c.conversation_id == conversation_id,
             messages.c.author_kind == "bot",
-            messages.c.lane.isnot(None),
+            sa.or_(messages.c.lane.isnot(None), HELD),
             messages.c.state.in_(("queued", "held")),
         )
         .values(state="cancelled", lane=None, due_at=None, error_reason="an agent took over")
@@ -96,6 +98,16 @@ def silence_bot(conn: sa.Connection, conversation_id: bytes, at: Micros) -> None
         conn.execute(changes.insert(), rows)
 
 
+def recount(conn: sa.Connection, conversation_id: bytes) -> None:
+    """Say in a conversation's row how many of its messages are held."""
+    waiting = sa.select(sa.func.count()).where(messages.c.conversation_id == conversation_id, HELD)
+    conn.execute(
+        conversations.update()
+        .where(conversations.c.id == conversation_id)
+        .values(held=waiting.scalar_subquery())
+    )
+
+
 def keep_bot_rows(conn: sa.Connection, conversation_id: bytes, epoch: int) -> None:
     """What the bot still has to say is said under the new epoch too. What is of an older one than
     the last, an agent has cut off."""
@@ -104,7 +116,7 @@ def keep_bot_rows(conn: sa.Connection, conversation_id: bytes, epoch: int) -> No
         .where(
             messages.c.conversation_id == conversation_id,
             messages.c.author_kind == "bot",
-            messages.c.lane.isnot(None),
+            sa.or_(messages.c.lane.isnot(None), HELD),
             messages.c.owner_epoch == epoch - 1,
         )
         .values(owner_epoch=epoch)

@@ -97,6 +97,7 @@ def outbound_row(
         "part_count": count,
         "state": "queued",
         "lane": 1,
+        "due_at": None,
         "expires_at": expires_at,
         "run_id": run_id,
         "handled_at": at,

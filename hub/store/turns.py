@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hub.clock import Micros, new_id
 from hub.errors import LeaseLost
 from hub.store.bulk import Lookup, execute_many
+from hub.store.held import keep
 from hub.store.schema import changes, conversations, customers, journal, messages, runs, timers
 from hub.store.sends import SendClaim, SendClaimed, begin
 from hub.store.sql import insert_new
@@ -108,7 +109,8 @@ class RunState:
 @dataclass(slots=True)
 class Ending:
     """Everything a turn commits together. `rows` are messages without conversation and seq.
-    `album` are the messages handled together with `message_id`.
+    `album` are the messages handled together with `message_id`. Where a row is held, `seen` is
+    when the customer was known to have written there last.
     With `send` the first send to that address is begun in the same transaction."""
 
     conversation_id: bytes
@@ -126,6 +128,7 @@ class Ending:
     language: str | None = None
     customer_id: bytes | None = None
     album: list[bytes] = field(default_factory=list)
+    seen: Micros | None = None
     send: SendClaim | None = None
 
 
@@ -235,6 +238,9 @@ def _write_turns(conn: sa.Connection, kept: list[tuple[Ending, int]]) -> None:
         execute_many(conn, DROP_TIMER, [{"row_id": i.timer_id} for i in fired])
     if rows:
         execute_many(conn, INSERT_MESSAGES, rows)
+    for item in turns:
+        if held := next((row for row in item.rows if row["state"] == "held"), None):
+            keep(conn, item.conversation_id, held["address_id"], item.seen, item.at)
     _write_runs(conn, turns)
     if queued := [i for i in turns if i.to_queue]:
         execute_many(

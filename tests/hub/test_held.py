@@ -1,13 +1,16 @@
 """A reply outside the window: refused, sent as a template, or held until the customer writes."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub.chat import Chat, Message, TemplateUse, TimedOut, dialog
 from hub.clock import Clock
 from hub.store.held import give_up
 from hub.store.schema import messages
@@ -42,7 +45,7 @@ async def late_house(folder: Path, **settings: Any) -> AsyncIterator[tuple[House
     templates.mkdir(exist_ok=True)
     (templates / "shipped.toml").write_text(SHIPPED, "utf-8")
     (templates / "plain.toml").write_text(PLAIN, "utf-8")
-    settings |= {"hub": {"templates": str(templates)}, "dialogs": {"default": ""}}
+    settings = {"hub": {"templates": str(templates)}, "dialogs": {"default": ""}} | settings
     async with running_hub(folder, clock=Clock(), **settings) as house:
         account = next(iter(house.whatsapp.accounts.values()))
         house.whatsapp.add_account({**account.model_dump(), "templates": KNOWN})
@@ -164,6 +167,58 @@ async def test_a_held_message_gives_up_in_the_end(late: tuple[House, str]) -> No
     await house.writes("wa", "17?")
     await house.settled()
     assert await house.heard("wa") == []
+
+
+@dialog("patient", on=["wait for it"])
+async def patient(chat: Chat) -> None:
+    """Speaks when the window is closed, first freely, then by a template."""
+    with contextlib.suppress(TimedOut):
+        await chat.ask("Well?", timeout=timedelta(hours=30))
+    await chat.say("Still there?")
+    use = TemplateUse(name="shipped", variables={"order": "B-9"})
+    await chat.say(Message.of(template=use))
+
+
+@pytest.mark.parametrize("when_closed", ["refuse", "hold"])
+async def test_what_a_dialog_says_too_late(tmp_path: Path, when_closed: str) -> None:
+    dialogs = {"default": "", "when_closed": when_closed, "modules": [__name__]}
+    async with late_house(tmp_path, dialogs=dialogs) as (house, thread):
+        await house.api("POST", f"{thread}/release", {})
+        await house.writes("wa", "wait for it")
+        await house.settled()
+        await house.move_clock(31 * HOURS)
+        await house.until(lambda: said(house, 3))
+        await house.settled()
+        template = "Your order B-9 is on its way."
+        assert await house.heard("wa") == ["Well?", template]
+        rows = await house.rows(messages.c.direction == "out")
+        late = [(row["state"], row["error_class"]) for row in rows if row["text"] == "Still there?"]
+        assert late == [("held", None) if when_closed == "hold" else ("failed", "window_closed")]
+        await house.writes("wa", "17?")
+        await house.settled()
+        after = ["Still there?"] if when_closed == "hold" else []
+        assert await house.heard("wa") == ["Well?", template, *after]
+
+
+async def test_a_take_over_cancels_what_the_bot_has_held(tmp_path: Path) -> None:
+    dialogs = {"default": "", "when_closed": "hold", "modules": [__name__]}
+    async with late_house(tmp_path, dialogs=dialogs) as (house, thread):
+        await house.api("POST", f"{thread}/release", {})
+        await house.writes("wa", "wait for it")
+        await house.settled()
+        await house.move_clock(31 * HOURS)
+        await house.until(lambda: said(house, 3))
+        assert len(await house.rows(HELD)) == 1
+        await house.api("POST", f"{thread}/assign", {"team": "shop"})
+        [row] = await house.rows(messages.c.text == "Still there?")
+        assert (row["state"], row["error_reason"]) == ("cancelled", "an agent took over")
+        await house.writes("wa", "17?")
+        await house.settled()
+        assert "Still there?" not in await house.heard("wa")
+
+
+async def said(house: House, count: int) -> bool:
+    return len(await house.rows(messages.c.direction == "out")) >= count
 
 
 @pytest.mark.parametrize(
