@@ -231,8 +231,8 @@ def approved_use(
     name, code = provider_key(template, variant, language)
     variables = numbered(variant.body, [wording.text], values)
     header = wording.header
-    for name, value in numbered(variant.header, [header.text], values).items():
-        variables[f"header.{name}"] = value
+    for place, value in numbered(variant.header, [header.text], values).items():
+        variables[f"header.{place}"] = value
     for kind in MEDIA_HEADERS:
         if link := getattr(header, kind):
             variables[f"header.{kind}"] = fill(link, values)
