@@ -6,7 +6,7 @@ shows how to add one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -202,6 +202,8 @@ class Connector(ABC):
 
     Settings: ClassVar[type[ChannelSettings]]
     limits: ClassVar[Limits]
+    hook_bytes: ClassVar[int] = 0
+    """The largest hook in bytes, where one may be larger than `limits.hook_bytes`."""
     app: ClassVar[str] = ""
     """The provider's app ("meta") whose one hook URL serves channels of several kinds."""
 
@@ -257,6 +259,14 @@ class FetchesMedia(Protocol):
     async def media_request(self, media: Media) -> tuple[str, dict[str, str]]:
         """Where to GET an inbound attachment and with which headers. The headers are sent to
         that host alone, never across a redirect to another. Raises a SendFailed."""
+        ...
+
+
+@runtime_checkable
+class CarriesMedia(Protocol):
+    def carried(self, hook: Hook) -> Iterable[tuple[str, bytes]]:
+        """The attachments that came inside a genuine hook: the sha256 (in hex) that `parse` gave
+        each of them, and its bytes. The hub stores them together with the messages."""
         ...
 
 

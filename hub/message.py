@@ -378,7 +378,7 @@ class Outbound:
     """One provider call to make. `correlation_id` comes back in receipts where the platform
     allows; `attempt` starts at 1; `reply_to` is an external id to quote. `files` are the
     attachments' bytes on disk, in the order of `message.media`, where `Limits.uploads`; `earlier`
-    is given where `Limits.subjects`."""
+    is given where `Limits.subjects`; `automatic`: no person wrote it."""
 
     id: bytes
     to: Address
@@ -388,6 +388,7 @@ class Outbound:
     reply_to: str = ""
     files: tuple[Path, ...] = ()
     earlier: Earlier | None = None
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

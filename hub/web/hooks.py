@@ -60,7 +60,8 @@ async def receive(request: web.Request, name: str, channels: list[Channel]) -> w
     if request.method not in ("GET", "POST"):
         return web.Response(status=405, headers={"Allow": "GET, POST"})
     answered = partial(state.metrics.hooks, name)
-    body = await _read(request, state.settings.limits.hook_bytes)
+    most = max(state.settings.limits.hook_bytes, channels[0].connector.hook_bytes)
+    body = await _read(request, most)
     if body is None:
         answered("too_large").inc()
         # The rest of the body is not read: the connection cannot be used again.
