@@ -16,6 +16,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from hub.attachments import Attachments
 from hub.bus import Bus
 from hub.catch_up import CatchingUp
 from hub.channels import Channel, Channels
@@ -49,7 +50,9 @@ from hub.template_files import load_templates
 from hub.template_sync import TemplateSync
 from hub.traces import tracing
 from hub.turn import Answerer
+from hub.web.sign import Signer
 from hub.web.state import State
+from hub.web.views import MediaLinks
 from hub.worker import Worker
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+PROVIDER_DAYS, CUSTOMER_DAYS = 2, 30
+"""How long a link to an attachment of ours is good: each try to send makes a new one."""
 PATIENCE = 3.0  # seconds for a hub that is ending
 
 
@@ -206,6 +211,19 @@ def _share_rates(bus: Bus, channels: Channels) -> Rates:
     return LocalRates(channels)
 
 
+def _share_files(
+    settings: Settings, clock: Clock, fetcher: MediaFetcher, outbox: Outbox, desk: Desk
+) -> None:
+    """Let messages take attachments along: those kept here under our public URL."""
+    links = MediaLinks(Signer(require_secret_key(settings), "media"), clock.now)
+
+    def public(media_id: bytes, days: int) -> str:
+        return settings.hub.public_url + links.public(media_id, days)
+
+    outbox.equip = Attachments(fetcher.folder, partial(public, days=PROVIDER_DAYS)).equip
+    desk.measure, desk.link = fetcher.measure, partial(public, days=CUSTOMER_DAYS)
+
+
 @contextlib.asynccontextmanager
 async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIterator[Hub]:
     limits = settings.limits
@@ -246,6 +264,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         outbox = Outbox(store, bus, clock, channels, limits, metrics, rates, traces)
         answers = Answerer(store, clock, channels, dialogs, settings, templates)
         fetching = Fetching(store, bus, clock, channels, fetcher, limits.retry_horizon, metrics)
+        _share_files(settings, clock, fetcher, outbox, desk)
         retrying = Retrying(store, bus, clock, channels, intake, limits.poll)
         outbox.receipts_wait = hooks_wait = lambda: spool.waiting() > 0
         alone = settings.hub.on_sqlite

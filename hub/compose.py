@@ -181,17 +181,13 @@ def carry(
     carried: list[Media] = []
     links: list[str] = []
     for item in media:
-        kind = kind_for(item, limits)
-        largest = limits.media.get(kind, 0) if kind else 0
-        if not kind:
-            links.append(media_link(item, limits, link))
-        elif item.size is not None and item.size > largest:
-            raise MediaFailed(
-                f"this channel takes {article(kind)} of at most {megabytes(largest)},"
-                f" and this one has {megabytes(item.size)}"
-            )
-        else:
-            carried.append(item.model_copy(update={"kind": kind}))
+        try:
+            carried.append(fit_file(item, limits))
+        except MediaFailed:
+            if not (url := public_link(item, link)):
+                raise
+            name = " ".join(clean_text(item.name).split())
+            links.append(f"{name}: {url}" if name else url)
     step = max(1, limits.media_count)
     albums = [tuple(carried[at : at + step]) for at in range(0, len(carried), step)]
     return albums, links
@@ -224,15 +220,25 @@ def mime_of(item: Media) -> str:
     return mimetypes.guess_type(named, strict=False)[0] or ""
 
 
-def media_link(item: Media, limits: Limits, link: Link) -> str:
-    """`name: URL` for an attachment the channel cannot carry. Raises MediaFailed without a
-    link."""
-    url = item.source_url if WEB.match(item.source_url) else link(item)
-    if not url:
+def fit_file(item: Media, limits: Limits) -> Media:
+    """An attachment as the kind the channel takes it. Raises MediaFailed, which says why it does
+    not."""
+    kind = kind_for(item, limits)
+    if kind is None:
         told = f" of type {mime_of(item)}" if limits.media.get(item.kind) else ""
         raise MediaFailed(f"this channel cannot carry {article(item.kind)}{told}")
-    name = " ".join(clean_text(item.name).split())
-    return f"{name}: {url}" if name else url
+    largest = limits.media[kind]
+    if item.size is not None and item.size > largest:
+        raise MediaFailed(
+            f"this channel takes {article(kind)} of at most {megabytes(largest)},"
+            f" and this one has {megabytes(item.size)}"
+        )
+    return item.model_copy(update={"kind": kind})
+
+
+def public_link(item: Media, link: Link) -> str:
+    """Where the customer may get an attachment herself, or ""."""
+    return item.source_url if WEB.match(item.source_url) else link(item)
 
 
 def article(kind: str) -> str:

@@ -11,8 +11,9 @@ import structlog
 from hub.bus import Bus, Signal
 from hub.channels import Channels
 from hub.clock import SECOND, Clock
+from hub.compose import fit_file
 from hub.connector import FetchesMedia
-from hub.errors import MediaRefused, SendFailed, StoreUnavailable, Unreachable
+from hub.errors import MediaFailed, MediaRefused, SendFailed, StoreUnavailable, Unreachable
 from hub.media import MediaFetcher
 from hub.message import Media
 from hub.metrics import Metrics
@@ -77,7 +78,7 @@ class Fetching:
         attempt = row["attempt"] + 1
         try:
             stored = await self._download(row, attachment)
-        except MediaRefused as error:
+        except (MediaRefused, MediaFailed) as error:
             refused = attachment.model_copy(update={"state": "refused", "error": str(error)})
             await self._settle(row, refused, reason=str(error))
         except (SendFailed, OSError) as error:
@@ -92,20 +93,22 @@ class Fetching:
             await self._settle(row, failed, reason=reason)
         else:
             await self._settle(row, stored)
+        if row["direction"] == "out":
+            self._bus.poke("address", row["address_id"])
 
     async def _download(self, row: Row, attachment: Media) -> Media:
         channel = self._channels.by_id.get(row["channel_id"])
         if channel is None:
             raise MediaRefused("the settings have no such channel now")
         url, headers = attachment.source_url, dict[str, str]()
-        if isinstance(channel.connector, FetchesMedia):
+        if row["direction"] == "in" and isinstance(channel.connector, FetchesMedia):
             url, headers = await channel.connector.media_request(attachment)
         if not url:
             raise MediaRefused("the provider gave no address of the attachment")
         fetched = await self._fetcher.fetch(url, headers, hint=attachment.mime)
         if attachment.sha256 and attachment.sha256 != fetched.sha256:
             raise Unreachable("the file is not the one the provider announced")
-        return attachment.model_copy(
+        stored = attachment.model_copy(
             update={
                 "state": "stored",
                 "path": fetched.path,
@@ -114,6 +117,7 @@ class Fetching:
                 "mime": fetched.mime or attachment.mime,
             }
         )
+        return fit_file(stored, channel.limits) if row["direction"] == "out" else stored
 
     async def _settle(
         self, row: Row, attachment: Media, *, due_at: int | None = None, reason: str = ""

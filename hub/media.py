@@ -27,6 +27,7 @@ from hub.perimeter import Network, Perimeter
 
 CHUNK = 1 << 16
 REDIRECTS = 5
+MEASURED_IN = 3.0  # seconds in which a server has to tell how large a file is
 STALE_DRAFT = 24 * 3600
 OWN_PATH = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 READABLE = re.compile(r"[\x21-\x7e]+")
@@ -208,6 +209,21 @@ class MediaFetcher:
                 return await self.follow(read_url(url), dict(headers or {}), hint)
         except TimeoutError:
             raise Unreachable("fetching the attachment took too long") from None
+
+    async def measure(self, url: str) -> tuple[int | None, str]:
+        """Size in bytes and MIME type of what lies under a URL, as its server tells when asked
+        once, without redirects; (None, "") when it does not."""
+        try:
+            async with (
+                asyncio.timeout(MEASURED_IN),
+                self.session.head(read_url(url), allow_redirects=False) as response,
+            ):
+                told = response.headers.get("Content-Length", "")
+                if response.status != 200 or not re.fullmatch(r"\d{1,15}", told):
+                    return None, ""
+                return int(told), response.content_type
+        except (MediaRefused, aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            return None, ""
 
     async def follow(self, url: URL, headers: dict[str, str], hint: str) -> Fetched:
         for _ in range(REDIRECTS + 1):

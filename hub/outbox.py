@@ -10,7 +10,7 @@ import structlog
 from hub.bus import Bus
 from hub.channels import Channel, Channels
 from hub.clock import SECOND, Clock, Micros
-from hub.connector import Reconciles
+from hub.connector import Limits, Reconciles
 from hub.errors import (
     EarlierPartFailed,
     LeaseLost,
@@ -59,6 +59,8 @@ class Outbox:
         self._rates = rates
         self._metrics = metrics
         self._traces = traces
+        self.equip: Callable[[Outbound, Limits], Outbound] = lambda out, _limits: out
+        """Gives an outbound message its files or links."""
         self.is_stopped = False
         """Set at a stop: what was begun is settled, nothing more is begun."""
         self.receipts_wait: Callable[[], bool] = lambda: False
@@ -193,7 +195,7 @@ class Outbox:
             self._metrics.repeated(channel.name).inc()
         begun = time.monotonic()
         try:
-            sent = await channel.connector.send(out)
+            sent = await channel.connector.send(self.equip(out, channel.limits))
         except SendFailed as error:
             return error
         except asyncio.CancelledError:

@@ -40,7 +40,7 @@ from hub.settings import Settings
 from hub.store import Store
 from hub.store.claims import Work, read_journal, renew
 from hub.store.held import hold
-from hub.store.rows import Row, message_of, note_row, outbound_rows
+from hub.store.rows import Row, message_of, note_row, outbound_rows, wait_for_files
 from hub.store.turns import Ending, RunState, Step, record_step
 from hub.templates import TemplateMisuse, Templates
 
@@ -339,6 +339,8 @@ class Scene:
             expires_at=self.at + self.horizon,
             author_kind="bot",
         )
+        if self.channel.limits.uploads:
+            rows = [wait_for_files(row) for row in rows]
         window, seen = self.channel.limits.window, self.work.address["last_seen_at"]
         if self.hold_for and message.kind != "template" and is_closed(window, seen, self.at):
             rows = [hold(row, self.at + self.hold_for) for row in rows]

@@ -165,6 +165,8 @@ class Worker:
             self._trace(work, begun_at, ending)
         if isinstance(begun, Wait):
             self._outbox.note(begun)
+        if any(row["due_at"] is not None for row in ending.rows):
+            self._bus.poke("media")
         for address_id in addresses:
             if isinstance(begun, Attempt):
                 self._begun[address_id] = begun

@@ -19,6 +19,7 @@ WHOLE_HUB = {
     "hub/test_identity.py",
     "hub/test_known_senders.py",
     "hub/test_late_rates.py",
+    "hub/test_media_out.py",
     "hub/test_move.py",
     "hub/test_outcomes_kept.py",
     "hub/test_pacing.py",

@@ -1,19 +1,22 @@
 """What agents do to a conversation: reply, note, take over, give back, resolve."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from hub.bus import Bus
 from hub.channels import Channels
 from hub.clock import SECOND, Clock, Micros
 from hub.compose import compose
-from hub.desk.ways import Ways, WhenClosed
-from hub.message import Message
+from hub.desk.ways import Way, Ways, WhenClosed
+from hub.message import Media, Message
 from hub.settings import LimitSettings
 from hub.store import Store, replies
 from hub.store import ownership as owners
+from hub.store.attachments import find_kept
 from hub.store.held import cancel, hold
 from hub.store.replies import Reach
-from hub.store.rows import Row, note_row, outbound_rows
+from hub.store.rows import Row, note_row, outbound_rows, wait_for_files
 from hub.templates import Templates
 
 
@@ -35,6 +38,17 @@ class Wish:
 
 
 NO_WISH = Wish()
+Measure = Callable[[str], Awaitable[tuple[int | None, str]]]
+"""Asks how large the file under a URL is, and its type: (None, "") when nobody says."""
+
+
+class NotKept(LookupError):
+    """An attachment that cannot be sent on: `place` among those asked for, and why."""
+
+    def __init__(self, place: int, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+        self.reason = reason
 
 
 class Desk:
@@ -55,6 +69,9 @@ class Desk:
         self._channels = channels
         self._limits = limits
         self._templates = templates or Templates()
+        self.measure: Measure | None = None
+        self.link: Callable[[bytes], str] = lambda _id: ""
+        """A public link to a kept attachment that a customer may follow later."""
 
     async def reply(
         self,
@@ -67,13 +84,15 @@ class Desk:
         client_id: str | None = None,
         note: bool = False,
         wish: Wish = NO_WISH,
+        kept: Mapping[int, bytes] | None = None,
     ) -> list[bytes]:
         """Say something to the customer, which takes the conversation over, or note something.
 
         Returns the ids of the stored parts; a repeated `client_id` gives those of the first
         call. `channel` is a channel's name; without it the answer goes where the customer last
-        wrote. Raises a SendFailed that says why the message cannot go out, or TemplateMisuse, and
-        then nothing is stored.
+        wrote. `kept` names attachments of this conversation to put in the places of the message's
+        media. Raises a SendFailed that says why the message cannot go out, TemplateMisuse or
+        NotKept, and then nothing is stored.
         """
         at = self._clock.now()
         address_ids: set[bytes] = set()
@@ -90,7 +109,9 @@ class Desk:
             ]
         else:
             reach = await self._store.read(replies.reach, conversation_id)
-            rows = await self._compose(reach, author, message, channel, reply_to, at, wish)
+            message, links = await self._enclose(conversation_id, message, kept or {})
+            composed = (message, channel, reply_to, at, wish, links)
+            rows = await self._compose(reach, author, *composed)
             address_ids = {row["address_id"] for row in rows}
             seen = reach.last_seen(rows[0]["address_id"])
         ids = await self._store.write(
@@ -104,8 +125,33 @@ class Desk:
         )
         for address_id in address_ids:
             self._bus.poke("address", address_id)
+        if any(row["due_at"] is not None for row in rows):
+            self._bus.poke("media")
         self._bus.poke("change")
         return ids
+
+    async def _enclose(
+        self, conversation_id: bytes, message: Message, kept: Mapping[int, bytes]
+    ) -> tuple[Message, dict[str, bytes]]:
+        """The message with what is known of its attachments, and the ids of those we keep by
+        their paths. Raises NotKept."""
+        if not message.media:
+            return message, {}
+        items, links = list(message.media), {}
+        if kept:
+            found = await self._store.read(find_kept, conversation_id, list(kept.values()))
+            for place, id in kept.items():
+                items[place] = _send_on(items[place], found.get(id), place)
+                links[items[place].path] = id
+        if self.measure is not None:
+            items = list(await asyncio.gather(*map(self._weigh, items)))
+        return message.model_copy(update={"media": tuple(items), "kind": message.kind}), links
+
+    async def _weigh(self, item: Media) -> Media:
+        if self.measure is None or item.path or item.size is not None or not item.source_url:
+            return item
+        size, mime = await self.measure(item.source_url)
+        return item.model_copy(update={"size": size, "mime": item.mime or mime})
 
     async def _compose(
         self,
@@ -116,6 +162,7 @@ class Desk:
         reply_to: bytes | None,
         at: Micros,
         wish: Wish,
+        links: Mapping[str, bytes],
     ) -> list[Row]:
         ways = Ways(reach, self._channels, self._templates, channel, at)
         way = ways.find(message, wish.when_closed)
@@ -131,7 +178,7 @@ class Desk:
             if found["external_id"] and found["address_id"] == address["id"]:
                 quoted["external_id"] = found["external_id"]
         rows = outbound_rows(
-            compose(way.message, target.limits, language=reach.language or "en"),
+            self._parts(reach, way, links),
             reply_to=quoted,
             channel_id=target.id,
             address_id=address["id"],
@@ -144,7 +191,16 @@ class Desk:
         if way.held:
             until = wish.held_until or at + round(self._limits.hold * SECOND)
             rows = [hold(row, until) for row in rows]
+        elif target.limits.uploads:
+            rows = [wait_for_files(row) for row in rows]
         return rows
+
+    def _parts(self, reach: Reach, way: Way, links: Mapping[str, bytes]) -> list[Message]:
+        def link(item: Media) -> str:
+            return self.link(links[item.path]) if item.path in links else ""
+
+        language = reach.language or "en"
+        return compose(way.message, way.channel.limits, language=language, link=link)
 
     async def cancel(self, conversation_id: bytes, author: Author, message_id: bytes) -> bool:
         """Call back what waits until the customer writes; False when it does not wait any more.
@@ -207,3 +263,21 @@ class Desk:
         given = {name: value for name, value in values.items() if value is not None}
         await self._store.write(replies.update, conversation_id, given, self._clock.now())
         self._bus.poke("change")
+
+
+def _send_on(wanted: Media, found: Media | None, place: int) -> Media:
+    """A kept attachment as one to send. Raises NotKept."""
+    if found is None:
+        raise NotKept(place, "is no attachment of this conversation")
+    if found.state != "stored" or not found.path:
+        raise NotKept(place, f"is not kept here: {found.state}")
+    return Media(
+        kind=found.kind,
+        mime=found.mime,
+        name=wanted.name or found.name,
+        size=found.size,
+        sha256=found.sha256,
+        voice=found.voice,
+        state="stored",
+        path=found.path,
+    )

@@ -1,13 +1,64 @@
-"""Attachments to fetch: which are due, and what became of each."""
+"""Attachments: those of outbound messages, which are to be fetched, and what became of each."""
 
+import uuid
 from typing import Any
 
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
+from hub.errors import MediaFailed
+from hub.message import Media
+from hub.store.bulk import execute_many
 from hub.store.schema import changes, dead_letters, media, messages
+from hub.store.sends import note_changes
 
 Row = dict[str, Any]
+
+INSERT = media.insert()
+
+
+def attachment_id(message_id: bytes, item: int) -> bytes:
+    """The id of an outbound message's attachment: derived, so that a send knows it unasked."""
+    return uuid.uuid5(uuid.UUID(bytes=message_id), f"attachment {item}").bytes
+
+
+def enclose(conn: sa.Connection, rows: list[Row], at: Micros) -> None:
+    """Note the attachments of messages just written: those we keep, and those to be fetched
+    before their message goes (`rows.wait_for_files`)."""
+    found = []
+    for row in rows:
+        waits = row["due_at"] is not None and row["state"] == "queued"
+        for item, attachment in enumerate((row["content"] or {}).get("media", ())):
+            kept = bool(attachment.get("path"))
+            if row["direction"] == "out" and (kept or waits):
+                found.append(
+                    {
+                        "id": attachment_id(row["id"], item),
+                        "message_id": row["id"],
+                        "item": item,
+                        "channel_id": row["channel_id"],
+                        "media": attachment,
+                        "state": "stored" if kept else "pending",
+                        "due_at": None if kept else at,
+                        "created_at": at,
+                    }
+                )
+    if found:
+        execute_many(conn, INSERT, found)
+
+
+def find_kept(conn: sa.Connection, conversation_id: bytes, ids: list[bytes]) -> dict[bytes, Media]:
+    """Those of these attachments that a message of this conversation has, with their state."""
+    rows = conn.execute(
+        sa.select(media.c.id, media.c.media, media.c.state)
+        .join(messages, messages.c.id == media.c.message_id)
+        .where(
+            media.c.id.in_(ids),
+            messages.c.conversation_id == conversation_id,
+            messages.c.deleted_at.is_(None),
+        )
+    )
+    return {id: Media.model_validate({**kept, "state": state}) for id, kept, state in rows}
 
 
 def due(conn: sa.Connection, at: Micros, until: Micros, most: int = 8) -> list[Row]:
@@ -17,7 +68,11 @@ def due(conn: sa.Connection, at: Micros, until: Micros, most: int = 8) -> list[R
         dict(row)
         for row in conn.execute(
             sa.select(
-                media, messages.c.conversation_id, messages.c.channel_id.label("message_channel")
+                media,
+                messages.c.conversation_id,
+                messages.c.channel_id.label("message_channel"),
+                messages.c.direction,
+                messages.c.address_id,
             )
             .join(messages, messages.c.id == media.c.message_id)
             .where(media.c.due_at <= at)
@@ -45,8 +100,9 @@ def settle(
     reason: str = "",
 ) -> None:
     """Record what became of a fetch: `attachment` is the Media as JSON with its new state;
-    with `due_at` it is tried again. A final failure becomes a dead letter; the message stays."""
-    if due_at is None:
+    with `due_at` it is tried again. A final failure becomes a dead letter; the message stays. One
+    that an outbound message waited for lets it go, or fail."""
+    if due_at is None and row["direction"] == "in":
         _settle_letter(conn, row["id"], reason, at)
     conn.execute(
         media.update()
@@ -74,6 +130,40 @@ def settle(
             at=at,
         )
     )
+    if row["direction"] == "out":
+        _let_go(conn, row["message_id"], reason, at)
+
+
+def _let_go(conn: sa.Connection, message_id: bytes, reason: str, at: Micros) -> None:
+    """Let a message go whose last attachment is here, or fail with the first that cannot be
+    had."""
+    found = (
+        conn.execute(
+            sa.select(messages).where(messages.c.id == message_id, messages.c.state == "queued")
+        )
+        .mappings()
+        .first()
+    )
+    if found is None:
+        return
+    if reason:
+        row = dict(found)
+        conn.execute(
+            messages.update()
+            .where(messages.c.id == message_id)
+            .values(
+                state="failed",
+                lane=None,
+                due_at=None,
+                error_class=MediaFailed.error_class,
+                error_code="",
+                error_reason=reason,
+            )
+        )
+        note_changes(conn, [(row, at)], [(row, at)])
+        return
+    waiting = sa.exists().where(media.c.message_id == message_id, media.c.state == "pending")
+    conn.execute(messages.update().where(messages.c.id == message_id, ~waiting).values(due_at=None))
 
 
 def _settle_letter(conn: sa.Connection, id: bytes, reason: str, at: Micros) -> None:

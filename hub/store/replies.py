@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
+from hub.store.attachments import enclose
 from hub.store.held import unhold, wrote_since
 from hub.store.ownership import end_run, keep_bot_rows, lock, park
 from hub.store.schema import (
@@ -126,6 +127,7 @@ def add(
             "client_id": client_id,
         }
     conn.execute(messages.insert(), rows)
+    enclose(conn, rows, at)
     values: Row = {
         "next_seq": row["next_seq"] + len(rows),
         "held": row["held"] + sum(message["state"] == "held" for message in rows),

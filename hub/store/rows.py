@@ -123,6 +123,15 @@ def outbound_rows(parts: list[Message], *, reply_to: Row | None = None, **common
     ]
 
 
+def wait_for_files(row: Row) -> Row:
+    """A new row of the outbox of a channel that uploads: one with attachments that lie elsewhere
+    waits until they are fetched."""
+    items = (row["content"] or {}).get("media", ())
+    if row["state"] != "queued" or all(item.get("path") for item in items):
+        return row
+    return row | {"due_at": row["expires_at"]}
+
+
 def note_row(
     text: str,
     *,

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
 from hub.errors import LeaseLost
+from hub.store.attachments import enclose
 from hub.store.bulk import Lookup, execute_many
 from hub.store.held import keep
 from hub.store.schema import changes, conversations, customers, journal, messages, runs, timers
@@ -238,6 +239,7 @@ def _write_turns(conn: sa.Connection, kept: list[tuple[Ending, int]]) -> None:
         execute_many(conn, DROP_TIMER, [{"row_id": i.timer_id} for i in fired])
     if rows:
         execute_many(conn, INSERT_MESSAGES, rows)
+        enclose(conn, rows, turns[0].at)
     for item in turns:
         if held := next((row for row in item.rows if row["state"] == "held"), None):
             keep(conn, item.conversation_id, held["address_id"], item.seen, item.at)

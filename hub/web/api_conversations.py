@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 from typing_extensions import TypedDict
 
 from hub.clock import SECOND, Micros
-from hub.desk.answers import Author
+from hub.desk.answers import Author, NotKept
 from hub.desk.ways import Closed
 from hub.errors import SendFailed
 from hub.message import clean_text
@@ -228,6 +228,8 @@ def refusals() -> Iterator[None]:
         yield
     except KeyError:
         raise unknown("conversation") from None
+    except NotKept as error:
+        raise wrong(f"media.{error.place}.id", error.reason) from None
     except LookupError:
         raise wrong("reply_to", "is not a message of this conversation") from None
     except TemplateMisuse as error:

@@ -54,12 +54,31 @@ class NewButton(Body):
 
 
 class NewMedia(Body):
-    """An attachment that lies under a public URL."""
+    """An attachment that lies under a public `url`, with its `kind`; or the `id` of one that a
+    message of this conversation has."""
 
-    kind: MediaKind
-    url: WebUrl
+    id: Id | None = None
+    kind: MediaKind | None = None
+    url: WebUrl | None = None
     mime: str = Field("", max_length=100)
     name: str = Field("", max_length=200)
+
+    @model_validator(mode="after")
+    def _lies_somewhere(self) -> "NewMedia":
+        if (self.id is None) == (self.url is None):
+            raise ValueError("either id or url is required")
+        if self.url is not None and self.kind is None:
+            raise ValueError("kind is required with a url")
+        return self
+
+    def media(self) -> Media:
+        """What is known of it here; of one with an id the store knows the rest."""
+        return Media(
+            kind=self.kind or "file",
+            source_url=self.url or "",
+            mime=self.mime,
+            name=clean_text(self.name),
+        )
 
 
 class NewTemplate(Body):
@@ -100,14 +119,15 @@ class NewMessage(Body):
             raise ValueError("held_until goes with when_closed hold")
         return self
 
+    def kept(self) -> dict[int, bytes]:
+        """The ids of attachments that are kept, by their places."""
+        return {place: one.id for place, one in enumerate(self.media) if one.id is not None}
+
     def message(self) -> Message:
         template = self.template
         return Message.of(
             self.text,
-            media=tuple(
-                Media(kind=m.kind, source_url=m.url, mime=m.mime, name=clean_text(m.name))
-                for m in self.media
-            ),
+            media=tuple(one.media() for one in self.media),
             buttons=tuple(
                 Button(id=b.id, title=clean_text(b.title), url=b.url) for b in self.buttons
             ),
@@ -169,6 +189,7 @@ async def post_message(call: Call, conversation_id: Id, body: NewMessage) -> Sen
             client_id=body.client_id or (f"key:{key}" if key else None),
             note=body.note,
             wish=Wish(body.when_closed, until),
+            kept=body.kept(),
         )
     stored = await call.state.store.read(load_messages, ids)
     items = messages_json(stored, call.links)

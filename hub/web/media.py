@@ -1,5 +1,6 @@
 """Stored attachments, served so that nothing in them can run in a page of ours."""
 
+import re
 from urllib.parse import quote
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from hub.web.route import read_id
 from hub.web.state import STATE
 from hub.web.views import LINKS
 
+ACTIVE = re.compile(r"text/(?!plain|csv)|.*\+xml|application/(xml|(java|ecma)script)", re.I)
 INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"})
 
 
@@ -23,8 +25,9 @@ async def serve_media(request: web.Request) -> web.StreamResponse:
         media_id = read_id(request.match_info["media_id"])
     except ValueError:
         raise web.HTTPNotFound from None
-    signed = request.app[LINKS].allows(media_id, request.query.get("s", ""))
-    if not signed and await find_caller(request) is None:
+    links, signature = request.app[LINKS], request.query.get("s", "")
+    public = links.is_public(media_id, signature)
+    if not (public or links.allows(media_id, signature)) and await find_caller(request) is None:
         raise web.HTTPForbidden
     found = await state.store.read(find_media, media_id)
     if found is None or found.state != "stored":
@@ -35,7 +38,11 @@ async def serve_media(request: web.Request) -> web.StreamResponse:
     if not media.path or not path.is_relative_to(folder) or not path.is_file():
         raise web.HTTPNotFound
     inline = media.mime.partition(";")[0].strip().lower() in INLINE
-    return web.FileResponse(path, headers=_headers(media, inline))
+    headers = _headers(media, inline)
+    if public and not ACTIVE.match(media.mime):
+        # Providers go by the type; the other headers keep it from running in a page of ours.
+        headers["Content-Type"] = media.mime or headers["Content-Type"]
+    return web.FileResponse(path, headers=headers)
 
 
 def _headers(media: Media, inline: bool) -> dict[str, str]:

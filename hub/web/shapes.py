@@ -25,6 +25,7 @@ class AddressJson(TypedDict):
 
 
 class MediaJson(TypedDict):
+    id: str | None
     kind: MediaKind
     mime: str
     name: str

@@ -27,6 +27,7 @@ from hub.web.shapes import (
 from hub.web.sign import Signer
 
 MEDIA_LINK = 24 * HOUR
+PUBLIC = b"public"
 
 
 class MediaLinks:
@@ -40,6 +41,15 @@ class MediaLinks:
         # The expiry is rounded up, so that pages loaded within an hour share cached copies.
         until = (self._now() // HOUR + 1) * HOUR + MEDIA_LINK
         return f"/media/{id_text(media_id)}?s={self._signer.sign(media_id, until)}"
+
+    def public(self, media_id: bytes, days: int) -> str:
+        """A link for those who are not our pages: a provider, or a customer. There the file has
+        its own type."""
+        until = self._now() + days * 24 * HOUR
+        return f"/media/{id_text(media_id)}?s={self._signer.sign(media_id + PUBLIC, until)}"
+
+    def is_public(self, media_id: bytes, signature: str) -> bool:
+        return self._signer.open(signature, self._now()) == media_id + PUBLIC
 
     def allows(self, media_id: bytes, signature: str) -> bool:
         return self._signer.open(signature, self._now()) == media_id
@@ -139,6 +149,7 @@ def media_json(
         state: Any = row.state if row else media.get("state", "pending")
         items.append(
             {
+                "id": id_text(row.id) if row and state == "stored" else None,
                 "kind": media["kind"],
                 "mime": media.get("mime", ""),
                 "name": media.get("name", ""),
