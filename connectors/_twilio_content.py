@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from hub.connector import ListedTemplate
-from hub.errors import MediaFailed, Refused
-from hub.message import Media, Message, Place, clean_text
+from hub.errors import MediaFailed
+from hub.message import Media, Message, Place, TemplateUse, clean_text
 
 VALUE = 255
 CONTENT_SID = re.compile(r"HX[0-9A-Za-z]{1,64}")
@@ -107,12 +107,14 @@ def list_label(text: str) -> str:
     return "বেছে নিন" if re.search("[\u0980-\u09ff]", text) else "Choose"
 
 
-def template_fields(message: Message) -> dict[str, str]:
-    """The SDK's fields of a message that is an approved template. Raises Refused."""
-    use = message.template
-    assert use is not None
-    if not CONTENT_SID.fullmatch(use.name):
-        raise Refused("the template has no Content SID of Twilio (HX...)")
+def is_content(name: str) -> bool:
+    """Is this the name of a template at Twilio, a Content SID? Another is a template of somebody
+    else, of which only the text can be sent."""
+    return CONTENT_SID.fullmatch(name) is not None
+
+
+def template_fields(use: TemplateUse) -> dict[str, str]:
+    """The SDK's fields of an approved template."""
     # Of the names that a template may have, those of header and buttons are Meta's alone: Twilio
     # numbers all variables of a content together.
     values = {name: value for name, value in use.variables.items() if "." not in name}

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from connectors._twilio_content import (
     content_fields,
     geo,
+    is_content,
     public_url,
     shape_of,
     template_fields,
@@ -76,6 +77,8 @@ SMS = Limits(
     media_count=10,
     captions=frozenset({"image", "video", "audio", "voice", "file", "sticker"}),
 )
+SOUNDS = frozenset({"audio/ogg", "audio/amr", "audio/3gpp", "audio/aac", "audio/mpeg"})
+
 # One attachment a message: WhatsApp ignores the others. Buttons and lists go as Content.
 ON_WHATSAPP = Limits(
     text=1600,
@@ -95,6 +98,13 @@ ON_WHATSAPP = Limits(
         "voice": 16_000_000,
         "file": 16_000_000,
         "sticker": 16_000_000,
+    },
+    media_types={
+        "image": frozenset({"image/jpeg", "image/png", "image/webp"}),
+        "video": frozenset({"video/mp4"}),
+        "audio": SOUNDS,
+        "voice": SOUNDS,
+        "sticker": frozenset({"image/webp"}),
     },
     media_count=1,
     captions=frozenset({"image", "video"}),
@@ -251,14 +261,16 @@ class Twilio(Connector):
             fields["from_"] = self.settings.sender
         else:
             fields["messaging_service_sid"] = self.settings.messaging_service_sid
-        if message.template:
-            return fields | template_fields(message)
+        if message.template and is_content(message.template.name):
+            return fields | template_fields(message.template)
         if message.media:
             fields["media_url"] = [public_url(media) for media in message.media]
         if message.place and self.on_whatsapp:
             fields["persistent_action"] = [geo(message.place)]
         if text := text_of(message):
             fields["body"] = text
+        elif message.template:
+            raise Refused("the template has no Content SID of Twilio (HX...)")
         elif not message.media:
             raise Refused("the message has neither text nor attachments")
         return fields

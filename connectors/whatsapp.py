@@ -40,6 +40,7 @@ from hub.signal import Parsed
 
 KIB = 1024
 MIB = 1024 * KIB
+SOUNDS = frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"})
 
 
 class WhatsApp(Connector):
@@ -76,6 +77,13 @@ class WhatsApp(Connector):
             "voice": 16 * MIB,
             "file": 100 * MIB,
             "sticker": 500 * KIB,
+        },
+        media_types={
+            "image": frozenset({"image/jpeg", "image/png"}),
+            "video": frozenset({"video/mp4", "video/3gpp"}),
+            "audio": SOUNDS,
+            "voice": SOUNDS,
+            "sticker": frozenset({"image/webp"}),
         },
         captions=frozenset({"image", "video", "file"}),
         places=True,
