@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import importlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -17,21 +15,22 @@ import structlog
 from aiohttp import web
 
 from hub.attachments import Attachments
+from hub.accounts import open_channels
 from hub.bus import Bus
 from hub.catch_up import CatchingUp
-from hub.channels import Channel, Channels
+from hub.channels import Channels
 from hub.chat import Dialog, collect
 from hub.clock import SECOND, Clock
-from hub.connector import ChannelRef, ChannelSettings, Connector, Http
+from hub.connector import Http
 from hub.desk.answers import Desk
 from hub.drain import draining
 from hub.errors import SettingsError, StoreUnavailable
 from hub.fetch import Fetching
 from hub.intake import Intake
-from hub.log import register_secrets
 from hub.media import MediaFetcher, MediaFolder
 from hub.metrics import Metrics
 from hub.outbox import Outbox
+from hub.pauses import Pauses, following
 from hub.polling import Polling
 from hub.process import enter, spare_collector, watch_stop
 from hub.rate import LocalRates, Rates
@@ -39,10 +38,9 @@ from hub.redis_bus import RedisBus, open_redis_bus
 from hub.redis_rate import SharedRates
 from hub.retry import Retrying
 from hub.roll_call import SILENCE, RollCall, calling
-from hub.settings import Settings, require_secret_key, validate_channel
+from hub.settings import Settings, require_secret_key
 from hub.spool import Spool
 from hub.store import Store, migrate_database, open_store, sqlite_path
-from hub.store.accounts import enrol
 from hub.store.sqlite import FileLock, create_engine, explain
 from hub.store.sweep import recover
 from hub.store.writer_process import Child, fork_writer
@@ -50,6 +48,7 @@ from hub.template_files import load_templates
 from hub.template_sync import TemplateSync
 from hub.traces import tracing
 from hub.turn import Answerer
+from hub.upkeep import Upkeep, noting
 from hub.web.sign import Signer
 from hub.web.state import State
 from hub.web.views import MediaLinks
@@ -81,73 +80,6 @@ class Hub:
     worker: Worker
     state: State
     metrics: Metrics
-
-
-def find_connector(kind: str, name: str = "") -> type[Connector]:
-    """The one Connector of `connectors/<kind>.py`. Raises SettingsError."""
-    where = f"channels.{name}.kind: " if name else ""
-    try:
-        module: ModuleType = importlib.import_module(f"connectors.{kind}")
-    except ModuleNotFoundError as error:
-        if error.name != f"connectors.{kind}":
-            raise
-        raise SettingsError(f"{where}there is no channel kind {kind}") from None
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Connector)
-        and value.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        raise SettingsError(f"{where}{kind} is no channel kind")
-    return found[0]
-
-
-def read_channels(settings: Settings) -> list[tuple[str, type[Connector], ChannelSettings]]:
-    """Every configured channel with its connector's class and checked settings. Raises
-    SettingsError; two channels of one account are refused."""
-    found: list[tuple[str, type[Connector], ChannelSettings]] = []
-    seen: dict[tuple[str, str], str] = {}
-    for name, raw in settings.channels.items():
-        connector = find_connector(str(raw["kind"]), name)
-        checked = validate_channel(name, raw, connector.Settings)
-        key = (checked.kind, connector.account(checked))
-        if key in seen:
-            raise SettingsError(f"channels.{name}: has the same account as channels.{seen[key]}")
-        seen[key] = name
-        found.append((name, connector, checked))
-    return found
-
-
-async def open_channels(settings: Settings, store: Store, clock: Clock, http: Http) -> Channels:
-    """Enrol the configured channels in the store and give each its connector."""
-    found = read_channels(settings)
-    wanted = [(c.kind, connector.account(c), name) for name, connector, c in found]
-    rows = await store.write(enrol, wanted, clock.now())
-    channels = []
-    for (name, connector, checked), row in zip(found, rows, strict=True):
-        reference = ChannelRef(
-            id=row["id"],
-            name=name,
-            kind=checked.kind,
-            hook_url=f"{settings.hub.public_url}/hooks/{name}",
-            country=settings.hub.default_country,
-        )
-        made = connector(reference, checked, http)
-        register_secrets(*made.secrets())
-        channels.append(
-            Channel(
-                id=row["id"],
-                name=name,
-                kind=checked.kind,
-                account=row["account"],
-                settings=checked,
-                connector=made,
-                paused=row["paused_reason"],
-            )
-        )
-    return Channels(channels)
 
 
 @dataclass(slots=True)
@@ -276,6 +208,10 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         )
         worker.beside.append(TemplateSync(store, bus, clock, channels).run)
         worker.beside.append(Polling(store, channels, intake, metrics, alone=alone).run)
+        first, poll = limits.resume_after, limits.poll
+        pauses = Pauses(store, bus, clock, channels, outbox, metrics, first=first, poll=poll)
+        upkeep = Upkeep(store, clock, channels)
+        worker.beside += [pauses.run, upkeep.run]
         state = State(
             settings=settings,
             store=store,
@@ -286,6 +222,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             intake=intake,
             spool=spool,
             metrics=metrics,
+            pauses=pauses,
             templates=templates,
             beat=worker.beat,
         )
@@ -293,7 +230,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         if not settings.hub.on_sqlite:
             call = RollCall(store, spool.waiting, max(limits.reconcile_for, SILENCE))
             outbox.receipt_waits_elsewhere, roll = call.is_open, calling(call)
-        async with draining(spool, intake, channels), roll:
+        async with draining(spool, intake, channels), roll, following(pauses), noting(upkeep):
             yield Hub(
                 settings,
                 clock,

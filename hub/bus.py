@@ -9,9 +9,10 @@ from typing import Literal, get_args
 
 Wake = Literal["conversation", "address", "media"]
 """Work: one worker that hears of it is enough."""
-Live = Literal["change", "typing", "held", "template"]
+Live = Literal["change", "typing", "held", "template", "channel"]
 """News: for whoever follows it, in every process. `held`: work on this key was wanted elsewhere
-while a worker here has it. `template`: a provider judged one anew."""
+while a worker here has it. `template`: a provider judged one anew. `channel`: one is
+paused, or goes on."""
 Topic = Literal[Wake, Live]
 Listener = Callable[[bytes], None]
 Room = Callable[[bytes], bool]

@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hub.clock import Micros
 from hub.connector import ChannelSettings, Connector, Hook, Limits
 
 
 @dataclass(slots=True)
 class Channel:
-    """One configured account. `paused` is why nothing is sent now, or None; `poll_error` why
-    asking for its messages failed last, where this process asks, or nothing."""
+    """One configured account. `paused` is why nothing is sent now, or None; `pausing`: how many
+    writes of that are under way. `poll_error` is why asking for its messages failed last, where
+    this process asks, or nothing. `inbound_at` and `sent_at`: when this process last had something
+    of it, and last sent something."""
 
     id: bytes
     name: str
@@ -18,7 +21,10 @@ class Channel:
     settings: ChannelSettings
     connector: Connector
     paused: str | None = None
+    pausing: int = 0
     poll_error: str = ""
+    inbound_at: Micros | None = None
+    sent_at: Micros | None = None
 
     @property
     def limits(self) -> Limits:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import aiohttp
 
-from hub.app import read_channels
+from hub.accounts import read_channels
 from hub.chat import collect
+from hub.check_channels import check_channels
 from hub.check_templates import check_templates
-from hub.connector import ChannelRef, Connector, Http, Identifies
-from hub.errors import HubError, SendFailed, SettingsError, StoreUnavailable
+from hub.connector import ChannelRef, Http
+from hub.errors import HubError, SettingsError, StoreUnavailable
 from hub.log import register_secrets
 from hub.redis_bus import ask_version
 from hub.settings import Settings, require_secret_key
@@ -59,7 +60,7 @@ async def find(settings: Settings) -> list[Finding]:
         ]
         for channel in channels:
             register_secrets(*channel.secrets())
-        findings += await asyncio.gather(*(_check_channel(channel) for channel in channels))
+        findings += [Finding(*one) for one in await check_channels(settings, channels)]
         findings += [Finding(*one) for one in await check_templates(settings, channels)]
     findings += await _check_unknown_accounts(settings)
     return findings
@@ -165,25 +166,6 @@ def _check_dialogs(settings: Settings) -> Finding:
     if default and default not in dialogs:
         return Finding(False, "dialogs.default", f"there is no dialog named {default}")
     return Finding(True, "dialogs", ", ".join(sorted(dialogs)) or "none")
-
-
-async def _check_channel(connector: Connector) -> Finding:
-    name = f"channels.{connector.channel.name}"
-    url = connector.channel.hook_url
-    hint = f"hook URL {url}"
-    if connector.channel.kind == "twilio":
-        # Twilio does not redeliver unless its URL asks for it.
-        hint += "#rc=3&rp=all"
-    if connector.channel.kind == "webchat":
-        hint = "visitors connect here"
-    if not isinstance(connector, Identifies):
-        return Finding(True, name, hint)
-    try:
-        who = await connector.who_am_i()
-    except SendFailed as error:
-        code = f", code {error.code}" if error.code else ""
-        return Finding(False, name, f"{error.error_class}: {error.reason}{code}")
-    return Finding(True, name, f"{who}; {hint}")
 
 
 async def _check_unknown_accounts(settings: Settings) -> list[Finding]:

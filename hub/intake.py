@@ -224,6 +224,7 @@ class Intake:
             count = metrics.accepted if stored.new else metrics.duplicates
             count(name).inc()
             heard.add(name)
+            self._channels.by_id[arrival.channel_id].inbound_at = item.at
         for name in heard:
             metrics.last_inbound(name).set_to_current_time()
         for channel_id, receipt in item.receipts:

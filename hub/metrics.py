@@ -145,6 +145,12 @@ class Metrics:
             "channel",
             "by",
         )
+        self.pauses = self._counter(
+            "onethread_channel_pauses",
+            "A channel was paused, tried again, or resumed by this process.",
+            "channel",
+            "what",
+        )
         send_seconds = Histogram(
             "onethread_send_seconds",
             "Provider calls, whatever came of them.",
@@ -168,6 +174,19 @@ class Metrics:
         )
         self.channel_paused = gauge(
             "onethread_channel_paused", "1 while the channel's sends wait to be mended.", "channel"
+        )
+        self.channel_waiting = gauge(
+            "onethread_channel_waiting", "Messages that wait to be sent, at most 10000.", "channel"
+        )
+        self.channel_errors = gauge(
+            "onethread_channel_error_ratio",
+            "Of the last hour's messages that were tried, the share not accepted.",
+            "channel",
+        )
+        self.credentials_end = gauge(
+            "onethread_credentials_expire_timestamp_seconds",
+            "When the channel's credentials end; not a number where nobody knows.",
+            "channel",
         )
         self.sockets = gauge("onethread_sockets", "Live connections to this process.", "of")
         self.spool_hooks = self._plain_gauge(
@@ -225,6 +244,8 @@ class Metrics:
                 self.sends(channel, state, reason)
         for status in get_args(ReceiptStatus):
             self.receipts(channel, status)
+        for what in ("paused", "tried", "resumed"):
+            self.pauses(channel, what)
         for by in ("receipt", "look_up"):
             self.reconciled(channel, by)
         for state in ("stored", "failed", "refused", "retried"):

@@ -1,9 +1,11 @@
 """Deliver: the head of an address's line, one provider call at a time, to a final state."""
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 import structlog
 
@@ -186,6 +188,22 @@ class Outbox:
                 self._traces.sent(attempt.row, channel.name, how, time.monotonic() - begun)
         return await self._settle(attempt, outcome)
 
+    async def try_one(self, channel: Channel, address_id: bytes) -> bool:
+        """Send the head of an address's line, although its channel is paused. True: the provider
+        has judged the message itself, so the credentials are right. Raises StoreUnavailable."""
+        claim = self.claim(address_id)
+        claimed = await self._store.each(begin, replace(claim, paused=claim.paused - {channel.id}))
+        if isinstance(claimed, Wait):
+            self.note(claimed)
+        if not isinstance(claimed, Attempt):
+            return False
+        if claimed.look_up:
+            await self.give_up(claimed)
+            return False
+        outcome = await self._call(channel, claimed)
+        await self._settle(claimed, outcome)
+        return isinstance(outcome, Sent) or outcome.final
+
     async def _call(self, channel: Channel, attempt: Attempt) -> Sent | SendFailed:
         row = attempt.row
         out = outbound_of(channel, attempt)
@@ -214,16 +232,18 @@ class Outbox:
     async def _settle(self, attempt: Attempt, outcome: Sent | SendFailed) -> Settled | None:
         row = attempt.row
         retry_at = self._retry_at(attempt, outcome)
-        if isinstance(outcome, SendFailed) and outcome.pauses_channel:
-            self._pause(row["channel_id"], outcome)
+        channel = self._channels.by_id.get(row["channel_id"])
         item = Settlement(
             row["address_id"], attempt.token, row["id"], outcome, self._clock.now(), retry_at
         )
         try:
-            settled = await self._keep(item)
+            with self._pausing(channel, outcome):
+                settled = await self._keep(item)
         except LeaseLost:
             self._metrics.leases_lost("send").inc()
             return None
+        if channel is not None and isinstance(outcome, Sent):
+            channel.sent_at = item.at
         if isinstance(settled, Settled):
             self._count(row["channel_id"], settled.state, outcome)
         self._bus.poke("change")
@@ -271,11 +291,23 @@ class Outbox:
         await self._store.write(abandon, attempt)
         return bytes(row["id"])
 
-    def _pause(self, channel_id: bytes, error: SendFailed) -> None:
-        channel = self._channels.by_id.get(channel_id)
-        if channel is not None and not channel.paused:
-            channel.paused = error.reason or "misconfigured"
-            log.error("channel paused", channel=channel.name, code=error.code)
+    @contextlib.contextmanager
+    def _pausing(self, channel: Channel | None, outcome: Sent | SendFailed) -> Iterator[None]:
+        """Pause the channel where the outcome does so, at once here and by the block's write for
+        all processes."""
+        if channel is None or isinstance(outcome, Sent) or not outcome.pauses_channel:
+            yield
+            return
+        if not channel.paused:
+            channel.paused = outcome.reason or "misconfigured"
+            self._metrics.pauses(channel.name, "paused").inc()
+            log.error("channel paused", channel=channel.name, code=outcome.code)
+        channel.pausing += 1
+        try:
+            yield
+        finally:
+            channel.pausing -= 1
+            self._bus.poke("channel", channel.id)
 
     def _count(self, channel_id: bytes, state: str, outcome: Sent | SendFailed) -> None:
         reason = outcome.error_class if isinstance(outcome, SendFailed) else ""

@@ -151,9 +151,10 @@ class LimitSettings(Section):
 
     `lease`: how long a claim holds without renewal. `reconcile_for`: how long an unknown outcome
     waits for a receipt before the one resend. `retry_horizon`: when retrying ends. `hold`: how long
-    a message waits for the customer to write, where that was asked for. `workers`:
-    conversations handled at once. `sends`: provider calls at once. `poll`: how often waiters look
-    at the store without being woken. `turn_claims`: claims of one event before agents get it.
+    a message waits for the customer to write, where that was asked for. `resume_after`: when a
+    paused channel is first tried again. `workers`: conversations handled at once. `sends`:
+    provider calls at once. `poll`: how often waiters look at the store without being woken.
+    `turn_claims`: claims of one event before agents get it.
     `journal_cap`: steps of one run. `shutdown`: how long a stop waits for work in hand.
     """
 
@@ -162,6 +163,7 @@ class LimitSettings(Section):
     reconcile_for: Seconds = 60.0
     retry_horizon: Seconds = 86400.0
     hold: Seconds = 604800.0
+    resume_after: Seconds = 180.0
     hook_bytes: Count = 4 * _MiB
     media_bytes: Count = 25 * _MiB
     spool_bytes: Count = 256 * _MiB

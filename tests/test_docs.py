@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from hub.app import find_connector
+from hub.accounts import find_connector
 from hub.connector import ChannelSettings
 from hub.settings import AppsSettings, DialogSettings, HubSettings, LimitSettings, MetaApp
 

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.clock import Micros, new_id
+from hub.store.pauses import resume
 from hub.store.schema import channels
 
 Row = dict[str, Any]
@@ -23,7 +24,8 @@ def enrol(conn: sa.Connection, wanted: Sequence[tuple[str, str, str]], at: Micro
             conn.execute(channels.insert().values(**row, created_at=at))
             rows.append({**row, "paused_reason": None})
         else:
-            if found["name"] != name or found["paused_reason"]:
-                conn.execute(channels.update().where(*same).values(name=name, paused_reason=None))
+            if found["name"] != name:
+                conn.execute(channels.update().where(*same).values(name=name))
+            resume(conn, found["id"], at, forget=True)
             rows.append({**found, "name": name, "paused_reason": None})
     return rows

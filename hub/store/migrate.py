@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hub.errors import SchemaTooNew, StoreUnavailable
 
 HEAD = "0008"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 
 
 def migrate_sqlite(path: Path) -> bool:

@@ -36,6 +36,16 @@ channels = sa.Table(
     # a process looks for those that are not, or asks for new ones.
     _time("caught_up_to"),
     _time("catching_until"),
+    # Paused since when and by which code of the provider's; how often it was tried again, and when
+    # last; when that ended the last pause.
+    _text("paused_code", None),
+    _time("paused_at"),
+    _time("resumed_at"),
+    _time("tried_at"),
+    _count("trials"),
+    # When the credentials end, as the provider said when it was last asked.
+    _time("expires_at"),
+    _time("expiry_asked_at"),
     sa.UniqueConstraint("kind", "account"),
 )
 

@@ -10,8 +10,9 @@ from hub.clock import Micros
 from hub.errors import EarlierPartFailed, LeaseLost, OutcomeUnknown, SendFailed
 from hub.message import Sent
 from hub.store.bulk import Lookup, execute_many
+from hub.store.pauses import pause
 from hub.store.receipts import learn
-from hub.store.schema import addresses, channels, messages, receipts
+from hub.store.schema import addresses, messages, receipts
 from hub.store.sends import LOCK, MOVE, moved, note_changes
 from hub.store.sql import has_row_locks
 from hub.store.state import advance
@@ -242,8 +243,4 @@ def _pause(conn: sa.Connection, items: list[Settlement], rows: dict[bytes, Row])
     for item in items:
         outcome = item.outcome
         if isinstance(outcome, SendFailed) and outcome.pauses_channel:
-            conn.execute(
-                channels.update()
-                .where(channels.c.id == rows[item.message_id]["channel_id"])
-                .values(paused_reason=outcome.reason or "misconfigured")
-            )
+            pause(conn, rows[item.message_id]["channel_id"], outcome, item.at)

@@ -6,9 +6,9 @@ batches, each thing as it is now; or `resync` when its cursor is no longer kept.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 import orjson
 from aiohttp import WSMsgType, web
@@ -43,13 +43,15 @@ FRAME_BYTES = 16 * 1024
 
 
 class LiveItem(TypedDict):
-    """`kind`: message, receipt, edit, owner, status or customer. The conversation is given once
-    in a batch, with the last item about it."""
+    """`kind`: message, receipt, edit, owner, status, customer or channel. The conversation is given
+    once in a batch, with the last item about it. `channel` names the channel that was paused or
+    goes on; such an item is about no conversation, and its `conversation_id` is the channel's."""
 
     kind: str
     conversation_id: IdText
     message: MessageJson | None
     conversation: ConversationJson | None
+    channel: NotRequired[str]
 
 
 class Hello(BaseModel):
@@ -94,6 +96,8 @@ class AgentSockets:
         shown = {m["id"]: m for m in messages_json(messages, self._links)}
         conversations = {c["id"]: c for c in conversations_json(threads, self._links)}
         items = coalesce(changes, shown, conversations)
+        for change, item in _of_channels(changes, items):
+            item["channel"] = self._state.channels.name_of(change.conversation_id)
         return _frame(changes[-1].place, type="changes", items=items)
 
     @asynccontextmanager
@@ -171,6 +175,13 @@ def coalesce(
             }
         )
     return items
+
+
+def _of_channels(changes: list[Change], items: list[LiveItem]) -> Iterator[tuple[Change, LiveItem]]:
+    by_id = {id_text(one.conversation_id): one for one in changes if one.kind == "channel"}
+    for item in items:
+        if item["kind"] == "channel" and (change := by_id.get(item["conversation_id"])):
+            yield change, item
 
 
 def _frame(place: Place | None, **fields: Any) -> Frame:

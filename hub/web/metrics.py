@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
@@ -10,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from hub.clock import SECOND
 from hub.metrics import DEAD, QUEUES
+from hub.store.channels import ChannelRow, Traffic, load_channels, load_traffic
 from hub.store.health import Backlog, read_backlog
 from hub.store.tokens import hash_secret
 from hub.web.auth import require_watcher
@@ -21,6 +23,9 @@ from hub.web.visitor_talk import SOCKETS as VISITORS
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+Known = tuple[dict[bytes, ChannelRow], dict[bytes, Traffic]]
+
 SPOOLED = ("appended", "replayed", "refused", "failed", "aside", "damaged")
 
 
@@ -31,6 +36,7 @@ class Gauges:
         self._app = app
         self._state = app[STATE]
         self._backlog = Probe(self._read)
+        self._channels = Probe(self._read_channels)
         self._admitted: set[bytes] = set()
         self._state.metrics.show(
             "onethread_spool_total", "What became of webhooks in the spool.", "what", self._spooled
@@ -55,6 +61,7 @@ class Gauges:
 
     def cancel(self) -> None:
         self._backlog.cancel()
+        self._channels.cancel()
 
     async def set(self) -> None:
         app, state, metrics = self._app, self._state, self._state.metrics
@@ -69,12 +76,14 @@ class Gauges:
         if state.beat is not None:
             metrics.worker_beat.set(state.beat())
         # What is wrong goes into `database_up`: the page is wanted most on such a day.
-        _, backlog = await asyncio.gather(app[HEALTH].problems(), self._look())
+        looks = self._look(self._backlog), self._look(self._channels)
+        _, backlog, known = await asyncio.gather(app[HEALTH].problems(), *looks)
         self._show(backlog)
+        self._show_channels(known)
 
-    async def _look(self) -> Backlog | None:
+    async def _look(self, probe: Probe[T]) -> T | None:
         try:
-            return await self._backlog.answer()
+            return await probe.answer()
         except Exception as error:  # whatever it is, the rest of the page is known
             log.warning("queues cannot be read", error=type(error).__name__)
             return None
@@ -85,6 +94,24 @@ class Gauges:
 
     async def _read(self) -> Backlog:
         return await self._state.store.read(read_backlog, self._state.clock.now())
+
+    async def _read_channels(self) -> Known:
+        state = self._state
+        rows = await state.store.read(load_channels, [one.id for one in state.channels.all])
+        return rows, await state.store.read(load_traffic)
+
+    def _show_channels(self, known: Known | None) -> None:
+        metrics = self._state.metrics
+        for channel in self._state.channels.all:
+            waiting, errors, ends = math.nan, math.nan, math.nan
+            if known is not None:
+                row, traffic = known[0].get(channel.id), known[1].get(channel.id, Traffic())
+                waiting, errors = traffic.waiting, traffic.error_rate or 0.0
+                if row is not None and row.expires_at is not None:
+                    ends = row.expires_at / SECOND
+            metrics.channel_waiting(channel.name).set(waiting)
+            metrics.channel_errors(channel.name).set(errors)
+            metrics.credentials_end(channel.name).set(ends)
 
     def _show(self, backlog: Backlog | None) -> None:
         """Without a backlog nobody knows what waits: not a number, rather than an old one."""

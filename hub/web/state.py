@@ -11,6 +11,7 @@ from hub.clock import Clock
 from hub.desk.answers import Desk
 from hub.intake import Intake
 from hub.metrics import Metrics
+from hub.pauses import Pauses
 from hub.settings import Settings
 from hub.spool import Spool
 from hub.store.sql import Store
@@ -33,6 +34,7 @@ class State:
     intake: Intake
     spool: Spool
     metrics: Metrics
+    pauses: Pauses
     templates: Templates = field(default_factory=Templates)
     demo: bool = False
     beat: Callable[[], float] | None = None

@@ -48,7 +48,8 @@ async def test_a_wrong_token_pauses_the_channel_and_keeps_its_queue(tmp_path: Pa
             sandbox.now = lambda: clock.now() / 1e6
             await sandbox.start()
             stack.push_async_callback(sandbox.stop)
-        async with playing(tmp_path, "wa", clock=clock, sandboxes=sandboxes) as scene:
+        never = {"resume_after": 1e9}
+        async with playing(tmp_path, "wa", clock=clock, sandboxes=sandboxes, limits=never) as scene:
             house = scene.house
             scene.fault("status", status=401, code=190)
             await house.writes("wa", "first")
