@@ -1,15 +1,17 @@
 """The calls that Messenger's and Instagram's connectors make in one way."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from connectors import graph
 from connectors._meta_errors import CODES
 from hub.connector import Http
-from hub.errors import MediaFailed, OutcomeUnknown, SendFailed
-from hub.message import Media, Sent
+from hub.errors import MediaFailed, Misconfigured, OutcomeUnknown, Refused, SendFailed
+from hub.message import Media, Profile, Sent, clean_text
+
+DEAD_TOKEN = frozenset({"0", "102", "190"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,20 @@ class Api:
         if key := graph.text_of(answer, "message_id"):
             return Sent(key)
         raise OutcomeUnknown("the answer names no message")
+
+    async def profile(self, sender: str, fields: str) -> Profile:
+        """What a customer lets be known; the name may come in two parts."""
+        one = replace(self, node=quote(sender, safe=""))
+        try:
+            facts = await one.call("GET", f"?fields={fields}")
+        except Misconfigured as error:
+            if error.code in DEAD_TOKEN:
+                raise
+            # It is she who does not let herself be known.
+            raise Refused("her profile may not be read", code=error.code) from None
+        parts = (graph.text_of(facts, f"{which}_name") for which in ("first", "last"))
+        name = graph.text_of(facts, "name") or " ".join(filter(None, parts))
+        return Profile(name=clean_text(name), username=graph.text_of(facts, "username"))
 
     async def subscribed(self, *, any_field: bool = False) -> str:
         """Words for `check` when the account's messages, or with `any_field` all of its hooks,

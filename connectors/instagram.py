@@ -20,7 +20,7 @@ from connectors._meta_payload import action_of, payload_of
 from hub.clock import SECOND, Micros
 from hub.connector import ChannelRef, ChannelSettings, Connector, Hook, HookAnswer, Http, Limits
 from hub.errors import Misconfigured, OutcomeUnknown
-from hub.message import Media, Outbound, Sent
+from hub.message import Media, Outbound, Profile, Sent
 from hub.signal import Parsed
 
 MB = 1_000_000
@@ -129,6 +129,9 @@ class Instagram(Connector):
 
     async def media_request(self, media: Media) -> tuple[str, dict[str, str]]:
         return media_request(media, self.base)
+
+    async def look_up_profile(self, sender: str) -> Profile:
+        return await self.api.profile(sender, "name,username")
 
     async def who_am_i(self) -> str:
         """The account that the token is of, which must be the channel's own."""

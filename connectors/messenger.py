@@ -18,7 +18,7 @@ from connectors._meta_payload import action_of, payload_of
 from hub.clock import Micros
 from hub.connector import ChannelSettings, Connector, Hook, HookAnswer, Limits
 from hub.errors import Misconfigured
-from hub.message import Media, Outbound, Sent
+from hub.message import Media, Outbound, Profile, Sent
 from hub.signal import Parsed
 
 MB = 1_000_000
@@ -107,6 +107,9 @@ class Messenger(Connector):
 
     async def media_request(self, media: Media) -> tuple[str, dict[str, str]]:
         return media_request(media, self.settings.api_base)
+
+    async def look_up_profile(self, sender: str) -> Profile:
+        return await self.api.profile(sender, "first_name,last_name")
 
     async def who_am_i(self) -> str:
         """The Page that the token is of, which must be the channel's own."""

@@ -29,6 +29,7 @@ from hub.fetch import Fetching
 from hub.intake import Intake
 from hub.media import MediaFetcher, MediaFolder
 from hub.metrics import Metrics
+from hub.names import Naming
 from hub.outbox import Outbox
 from hub.pauses import Pauses, following
 from hub.polling import Polling
@@ -207,6 +208,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             store, bus, clock, answers, outbox, fetching, retrying, missed, limits, metrics, traces
         )
         worker.beside.append(TemplateSync(store, bus, clock, channels).run)
+        worker.beside.append(Naming(store, bus, clock, channels).run)
         worker.beside.append(Polling(store, channels, intake, metrics, alone=alone).run)
         first, poll = limits.resume_after, limits.poll
         pauses = Pauses(store, bus, clock, channels, outbox, metrics, first=first, poll=poll)

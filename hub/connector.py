@@ -17,7 +17,7 @@ from yarl import URL
 
 from hub.clock import Micros
 from hub.errors import NotReached, OutcomeUnknown
-from hub.message import Inbound, Media, MediaKind, Outbound, Sent
+from hub.message import Inbound, Media, MediaKind, Outbound, Profile, Sent
 from hub.signal import Parsed
 
 
@@ -315,6 +315,14 @@ class Types(Protocol):
 class Identifies(Protocol):
     async def who_am_i(self) -> str:
         """Ask the provider who the credentials belong to: a short text for `check`. Raises a
+        SendFailed."""
+        ...
+
+
+@runtime_checkable
+class Introduces(Protocol):
+    async def look_up_profile(self, sender: str) -> Profile:
+        """Who a customer is whom no webhook names, as far as she lets it be known. Raises a
         SendFailed."""
         ...
 

@@ -23,6 +23,7 @@ WHOLE_HUB = {
     "hub/test_media_out.py",
     "hub/test_move.py",
     "hub/test_names.py",
+    "hub/test_names.py",
     "hub/test_outcomes_kept.py",
     "hub/test_pacing.py",
     "hub/test_postgres.py",

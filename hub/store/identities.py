@@ -257,7 +257,7 @@ class _NewRows:
                     "external_id": external_id,
                     "customer_id": owner.customer_id,
                     "conversation_id": owner.conversation_id,
-                    "profile": _profile(arrival.profile),
+                    "profile": profile_row(arrival.profile),
                     "last_seen_at": at,
                     "created_at": at,
                 }
@@ -276,6 +276,7 @@ class _NewRows:
             execute_many(conn, insert_new(conn, aliases, only=ALIAS_KEY), self.aliases)
 
 
-def _profile(profile: Profile) -> Row | None:
+def profile_row(profile: Profile) -> Row | None:
+    """What an address keeps of a profile; None for one that says nothing."""
     known = {"name": profile.name, "username": profile.username}
     return {name: value for name, value in known.items() if value} or None

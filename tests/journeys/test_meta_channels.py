@@ -104,6 +104,22 @@ async def test_a_question_its_menu_and_its_receipts(tmp_path: Path, kind: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_who_she_is(tmp_path: Path, kind: str) -> None:
+    async with trading(tmp_path, kind) as shop:
+        await shop.writes(text="hi", name="রিমা আক্তার")
+
+        async def is_named() -> bool:
+            customer = (await shop.conversation())["customer"]
+            return bool(customer["name"] == "রিমা আক্তার")
+
+        await shop.house.until(is_named)
+        looked_up = [call for call in shop.sandbox.log() if call.path.endswith(f"/{RIMA}")]
+        assert [call.status for call in looked_up] == [200]
+        await shop.writes(text="again")
+        assert (await shop.conversation())["customer"]["name"] == "রিমা আক্তার"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_lost_answer_is_settled_by_the_echo(tmp_path: Path, kind: str) -> None:
     limits = FAST | {"reconcile_for": 30.0}
     async with trading(tmp_path, kind, limits=limits) as shop:
