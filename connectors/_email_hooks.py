@@ -19,6 +19,7 @@ from connectors._email_parts import (
     content_of,
     decoded,
     file_name,
+    mailboxes,
     one_line,
     read_mail,
     safe_name,
@@ -127,7 +128,9 @@ def read_postmark(hook: Hook) -> Letter:
     headers = headers_of(pairs)
     for name in ("From", "To", "Subject", "Date"):
         headers.setdefault(name.lower(), [one_line(text_in(mail, name))])
-    if not headers["from"][0]:
+    if not mailboxes(headers["from"][0]):
+        headers["from"] = [one_line(text_in(mail, "From"))]
+    if mail.keys().isdisjoint({"From", "Headers", "TextBody", "HtmlBody", "RawEmail"}):
         raise HookUnreadable("the body is no mail")
     letter = Letter(headers, text_in(mail, "TextBody"), text_in(mail, "HtmlBody"))
     letter.reply = text_in(mail, "StrippedTextReply")

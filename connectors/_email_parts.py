@@ -112,7 +112,7 @@ def leaves(mail: EmailMessage, depth: int = 0) -> Iterator[EmailMessage]:
     """The parts that hold something; a mail inside the mail is one of them."""
     kind = content_type(mail)
     inner = mail.get_payload() if mail.is_multipart() else None
-    if not isinstance(inner, list) or (kind == "message/rfc822" and depth):
+    if not isinstance(inner, list) or (kind.startswith("message/") and depth):
         yield mail
     elif depth < DEEPEST:
         for part in inner:
