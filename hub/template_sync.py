@@ -58,7 +58,7 @@ class TemplateSync:
                 failures += 1
                 reason = str(error) if isinstance(error, SendFailed) else type(error).__name__
                 # What is not set up yet is for `check` to say, not for the log each hour.
-                level = log.info if isinstance(error, Misconfigured) else log.warning
+                level = log.debug if isinstance(error, Misconfigured) else log.warning
                 level("templates not synced", channel=channel.name, reason=reason)
             fresh = EVERY / 2
             if await changed.wait(pause * random.uniform(0.9, 1.1)):

@@ -1,14 +1,16 @@
 """Templates: what their files may say, what is wrong with them, and what becomes of one."""
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.connector import ListedTemplate
 from hub.message import Button, Media, Message, TemplateUse
 from hub.template_files import read_templates
-from hub.templates import TemplateMisuse, Templates, fill, pick
+from hub.templates import TemplateMisuse, Templates, fill, pick, standings
 
 SHIPPED = """
 default = "en"
@@ -231,6 +233,37 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, source: str) -> No
     assert list(found.by_name) == ["good"]
     for problem, words in zip(found.problems, WRONG[source], strict=True):
         assert problem.startswith(f"{path}:{words}")
+
+
+def listed(name: str, language: str, status: str = "approved") -> ListedTemplate:
+    return ListedTemplate(name, language, status, "yellow", "utility")
+
+
+def test_how_a_template_stands_at_a_provider(shipped: Templates) -> None:
+    template = shipped.by_name["order_shipped"]
+    known = [listed("order_shipped_2", "en_US"), listed("HX0123", "bn_BD", "rejected")]
+    by_meta = standings(template, "wa", "whatsapp", known)
+    assert [(one.language, one.status, one.is_usable, one.is_poor) for one in by_meta] == [
+        ("en", "approved", True, True),
+        ("bn", "missing", False, False),
+    ]
+    [by_twilio] = standings(template, "x", "twilio", known)
+    assert (by_twilio.language, by_twilio.provider_language) == ("bn", "bn_BD")
+    assert (by_twilio.status, by_twilio.is_usable) == ("rejected", False)
+    assert [one.status for one in standings(template, "x", "twilio", [])] == ["unknown"]
+    assert standings(template, "x", "telegram", known) == []
+
+
+def test_the_page_shows_a_template_that_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/templates.md").read_text("utf-8")
+    [block] = re.findall(r"```toml\n(.*?)```", page, re.S)
+    (tmp_path / "order_shipped.toml").write_text(block, "utf-8")
+    found = read_templates(tmp_path)
+    assert found.problems == ()
+    asked = use("bn")
+    assert fit(found, asked, "whatsapp").template == TemplateUse(
+        name="order_shipped_2", language="bn", variables={"1": "করিম", "2": "B-9"}
+    )
 
 
 def test_two_files_of_one_template_and_one_that_is_no_text(tmp_path: Path) -> None:
