@@ -17,11 +17,14 @@ LIFE = 5_184_000.0  # 60 days, of an Instagram User token
 
 
 class Tokens:
-    """Tokens as the accounts name them, and those that refreshing gave out."""
+    """Tokens as the accounts name them, and those that refreshing gave out for one of them.
+
+    An account that is given another token, as after a changed password, takes them all back.
+    """
 
     def __init__(self, standin: "MetaStandin[Any]") -> None:
         self._standin = standin
-        self._refreshed: dict[str, tuple[str, float]] = {}
+        self._refreshed: dict[str, tuple[str, str, float]] = {}
 
     def clear(self) -> None:
         self._refreshed.clear()
@@ -35,10 +38,11 @@ class Tokens:
         ]
         if found:
             return found[0], found[0].token_expires_at
-        key, until = self._refreshed.get(token, ("", 0.0))
-        if key not in self._standin.accounts:
+        key, origin, until = self._refreshed.get(token, ("", "", 0.0))
+        account = self._standin.accounts.get(key)
+        if account is None or account.access_token != origin:
             raise Refusal(190, "Invalid OAuth access token - Cannot parse access token")
-        return self._standin.accounts[key], until
+        return account, until
 
     def account(self, request: web.Request, body: dict[str, Any] | None = None) -> Account:
         """The account whose token the call carries, in its header, query or body.
@@ -66,7 +70,8 @@ class Tokens:
     def refresh(self, account: Account) -> tuple[str, float]:
         """A new token of the account, and the seconds it lasts."""
         token = "IGAA" + secrets.token_urlsafe(48)
-        self._refreshed[token] = (account.key, self._standin.now() + LIFE)
+        until = self._standin.now() + LIFE
+        self._refreshed[token] = (account.key, account.access_token, until)
         return token, LIFE
 
 

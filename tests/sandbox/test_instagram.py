@@ -132,6 +132,8 @@ async def test_a_token_is_refreshed_before_it_ends(ig: Meta) -> None:
     assert code_of(await ig.get("refresh_access_token", fresh["access_token"])) == (100, None)
     ig.change(login="facebook", token_expires_at=None)
     assert code_of(await ig.get("refresh_access_token", **grant)) == (100, None)
+    ig.change(login="instagram", access_token="token-5")
+    assert code_of(await ig.post(body, token=fresh["access_token"])) == (190, None)
 
 
 async def test_her_profile(ig: Meta) -> None:
