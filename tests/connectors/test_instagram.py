@@ -32,7 +32,7 @@ KINDS: list[Case] = [
     ig.says(
         "images",
         Message.of(
-            media=tuple(Media(kind="image", source_url=f"{LOOKASIDE}{n}") for n in range(10))
+            media=tuple(Media(kind="image", source_url=f"{LOOKASIDE}{n}") for n in range(6))
         ),
     ),
     ig.says("video", attached("video", LOOKASIDE)),

@@ -17,7 +17,7 @@ from hub.errors import (
     HookRejected,
 )
 from hub.message import Inbound, Message
-from hub.signal import OptOut, Unreadable
+from hub.signal import OptOut, Reaction, Unreadable
 from tests.connectors import whatsapp_number
 from tests.connectors.kit import HOOK_URL, RECEIVED_AT, json_hook
 from tests.connectors.meta_words import (
@@ -191,3 +191,24 @@ def test_words_of_the_settings(make: Make) -> None:
     item = {**item, "message": {**message, "text": "থামুন"}}
     hooks.append(json_hook({"entry": [{"id": "1", "messaging": [item]}]}))
     assert [len(connector.parse(hook)) for hook in hooks] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "emoji"),
+    [
+        ("smile", "😆"),
+        ("laugh", "😂"),
+        ("angry", "😠"),
+        ("sad", "😢"),
+        ("wow", "😮"),
+        ("love", "❤️"),
+        ("like", "👍"),
+        ("dislike", "👎"),
+        ("brand_new", "❔"),
+    ],
+)
+def test_a_reaction_by_its_name_alone(name: str, emoji: str) -> None:
+    reaction = {"mid": "m_1", "action": "react", "reaction": name}
+    item = {"sender": {"id": "77"}, "recipient": {"id": "1"}, "reaction": reaction}
+    hook = json_hook({"object": "page", "entry": [{"id": "1", "messaging": [item]}]})
+    assert offline(make_page).parse(hook) == [Reaction("1", "77", RECEIVED_AT, "m_1", emoji)]

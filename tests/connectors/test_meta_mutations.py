@@ -45,7 +45,7 @@ JUNK = st.recursive(
     ),
     max_leaves=4,
 )
-BENT = settings(max_examples=60, deadline=None, derandomize=True)
+BENT = settings(max_examples=40, deadline=None, derandomize=True)
 CONNECTORS: dict[str, Connector] = {
     "page": make_page(None, "http://127.0.0.1:9"),  # type: ignore[arg-type]  # parse makes no call
     "instagram": make_account(None, "http://127.0.0.1:9"),  # type: ignore[arg-type]
