@@ -20,7 +20,8 @@ from hub.metrics import Metrics
 from hub.pool import look_for_ever
 from hub.rate import retry_delay
 from hub.store import Store
-from hub.store.attachments import due, settle
+from hub.store.attachments import due, forget, is_shared, settle
+from hub.store.edits import any_early, apply_due
 from hub.store.rows import Row
 
 log = structlog.get_logger(__name__)
@@ -61,8 +62,25 @@ class Fetching:
         """Fetch a few that are due; returns how many there were."""
         at = self._clock.now()
         rows = await self._store.write(due, at, at + GIVEN_UP_AFTER * SECOND, AT_ONCE)
-        await asyncio.gather(*(self._fetch(row) for row in rows))
+        erased = [row for row in rows if row["state"] == "erased"]
+        await asyncio.gather(*(self._fetch(row) for row in rows if row["state"] != "erased"))
+        # After the fetches, so that none of them brings the same file meanwhile.
+        for row in erased:
+            await self._erase(row)
+        if await self._store.read(any_early):
+            await self._store.write(apply_due, at)
         return len(rows)
+
+    async def _erase(self, row: Row) -> None:
+        """Erase the file of a message that was taken back, unless another message has it too."""
+        path = row["media"].get("path", "")
+        try:
+            if path and not await self._store.read(is_shared, row["id"], path):
+                await asyncio.to_thread(self._fetcher.folder.remove, path)
+        except OSError as error:
+            log.error("file not erased", media=row["id"].hex(), error=type(error).__name__)
+            return
+        await self._store.write(forget, row["id"])
 
     async def _fetch(self, row: Row) -> None:
         try:

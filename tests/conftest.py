@@ -35,6 +35,7 @@ WHOLE_HUB = {
     "hub/test_said_when_said.py",
     "hub/test_backup.py",
     "hub/test_dead.py",
+    "hub/test_edits.py",
     "hub/test_fetching.py",
     "hub/test_send_laws.py",
     "hub/test_signals.py",

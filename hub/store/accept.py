@@ -14,7 +14,9 @@ from hub.message import Alias, Inbound, Profile, Receipt
 from hub.signal import Signal
 from hub.store import identities
 from hub.store.bulk import Lookup, execute_many
+from hub.store.edits import apply_early
 from hub.store.held import release
+from hub.store.hub_tables import early
 from hub.store.identities import Person
 from hub.store.receipts import apply_receipts
 from hub.store.retries import settle_hook
@@ -133,7 +135,7 @@ def _store_arrivals(conn: sa.Connection, pairs: list[tuple[Acceptance, Accepted]
     at = pairs[0][0].at
     people = identities.resolve(conn, arrivals, at)
     threads = _lock_threads(conn, people)
-    known = _known(conn, arrivals)
+    known, amended = _known(conn, arrivals)
     write = _Writes()
     waited: dict[bytes, dict[bytes, Accepted]] = {}
     for item, result in pairs:
@@ -150,6 +152,8 @@ def _store_arrivals(conn: sa.Connection, pairs: list[tuple[Acceptance, Accepted]
                     waited.setdefault(person.conversation_id, {})[person.address_id] = result
             result.stored.append(stored)
     write.run(conn, threads)
+    for channel_id, external_id in sorted(amended):
+        apply_early(conn, channel_id, external_id, at)
     for conversation_id, results in sorted(waited.items()):
         for address_id in release(conn, conversation_id, list(results), at):
             results[address_id].sends.add(address_id)
@@ -212,27 +216,46 @@ def _lock_threads(
     return threads
 
 
+# Beside the messages that are here, by their dedupe keys, what came early for others, by their
+# external ids: that has no seq.
+NO_SEQ = 0
 KNOWN = Lookup(
-    lambda keys: sa.select(
-        messages.c.dedupe_key, messages.c.id, messages.c.seq, messages.c.conversation_id
-    ).where(
-        messages.c.channel_id == sa.bindparam("channel"),
-        messages.c.direction == "in",
-        messages.c.dedupe_key.in_(keys),
+    lambda keys: sa.union_all(
+        sa.select(
+            messages.c.dedupe_key, messages.c.id, messages.c.seq, messages.c.conversation_id
+        ).where(
+            messages.c.channel_id == sa.bindparam("channel"),
+            messages.c.direction == "in",
+            messages.c.dedupe_key.in_(keys),
+        ),
+        sa.select(
+            early.c.external_id,
+            early.c.channel_id,
+            sa.literal_column(str(NO_SEQ)),
+            early.c.channel_id,
+        ).where(early.c.channel_id == sa.bindparam("channel"), early.c.external_id.in_(keys)),
     )
 )
 
 
-def _known(conn: sa.Connection, arrivals: list[Arrival]) -> dict[tuple[bytes, str], StoredMessage]:
+def _known(
+    conn: sa.Connection, arrivals: list[Arrival]
+) -> tuple[dict[tuple[bytes, str], StoredMessage], set[tuple[bytes, str]]]:
+    """The messages that are here already, and the external ids that something came early for."""
     keys: dict[bytes, set[str]] = {}
     for arrival in arrivals:
-        keys.setdefault(arrival.channel_id, set()).add(arrival.row["dedupe_key"])
+        both = {arrival.row["dedupe_key"], arrival.row["external_id"]}
+        keys.setdefault(arrival.channel_id, set()).update(filter(None, both))
     known: dict[tuple[bytes, str], StoredMessage] = {}
+    amended: set[tuple[bytes, str]] = set()
     for channel_id, wanted in keys.items():
         rows = KNOWN.tuples(conn, list(wanted), channel=channel_id)
         for key, id, seq, conversation_id in rows:
-            known[channel_id, key] = StoredMessage(id, seq, conversation_id, False)
-    return known
+            if seq == NO_SEQ:
+                amended.add((channel_id, key))
+            else:
+                known[channel_id, key] = StoredMessage(id, seq, conversation_id, False)
+    return known, amended
 
 
 def _append(
@@ -267,7 +290,8 @@ def _append(
         {"conversation_id": thread.id, "kind": "message", "message_id": row["id"], "at": at}
     )
     for item, attachment in enumerate(arrival.media):
-        if attachment.get("state", "pending") == "pending":
+        state = attachment.get("state", "pending")
+        if state in ("pending", "stored"):
             write.media.append(
                 {
                     "id": new_id(),
@@ -275,8 +299,8 @@ def _append(
                     "item": item,
                     "channel_id": arrival.channel_id,
                     "media": attachment,
-                    "state": "pending",
-                    "due_at": at,
+                    "state": state,
+                    "due_at": at if state == "pending" else None,
                     "created_at": at,
                 }
             )

@@ -104,11 +104,16 @@ def settle(
     that an outbound message waited for lets it go, or fail."""
     if due_at is None and row["direction"] == "in":
         _settle_letter(conn, row["id"], reason, at)
-    conn.execute(
+    done = conn.execute(
         media.update()
-        .where(media.c.id == row["id"])
+        .where(media.c.id == row["id"], media.c.state != "erased")
         .values(media=attachment, state=attachment.get("state", "pending"), due_at=due_at)
     )
+    if not done.rowcount:
+        # Taken back while it was fetched: what came must go.
+        left = {name: attachment[name] for name in ("kind", "path") if name in attachment}
+        conn.execute(media.update().where(media.c.id == row["id"]).values(media=left, due_at=at))
+        return
     if due_at is not None:
         return
     content = conn.execute(
@@ -132,6 +137,19 @@ def settle(
     )
     if row["direction"] == "out":
         _let_go(conn, row["message_id"], reason, at)
+
+
+def is_shared(conn: sa.Connection, id: bytes, path: str) -> bool:
+    """Does another attachment have the same file?"""
+    others = sa.select(media.c.id).where(
+        media.c.id != id, media.c.media["path"].as_string() == path, media.c.state == "stored"
+    )
+    return conn.execute(others.limit(1)).first() is not None
+
+
+def forget(conn: sa.Connection, id: bytes) -> None:
+    """Drop the row of an attachment whose file is erased."""
+    conn.execute(media.delete().where(media.c.id == id, media.c.state == "erased"))
 
 
 def _let_go(conn: sa.Connection, message_id: bytes, reason: str, at: Micros) -> None:

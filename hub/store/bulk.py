@@ -16,6 +16,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 Row = dict[str, Any]
 Arrange = Callable[[Row], Sequence[Any]]
+Make = Callable[[list[sa.BindParameter[Any]]], sa.Select[Any] | sa.CompoundSelect[Any]]
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -94,7 +95,7 @@ class Lookup:
     It is compiled for a few numbers of keys, and fewer are filled up with the last one.
     """
 
-    def __init__(self, make: Callable[[list[sa.BindParameter[Any]]], sa.Select[Any]]) -> None:
+    def __init__(self, make: Make) -> None:
         self._make = make
         self._compiled: dict[tuple[str, int], _Select] = {}
         self._names: tuple[str, ...] = ()

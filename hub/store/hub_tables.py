@@ -38,6 +38,18 @@ sa.Index("ix_dead_letters_created_at", dead_letters.c.created_at)
 sa.Index("ix_dead_letters_reference", dead_letters.c.reference)
 partial_index("ix_dead_letters_due", dead_letters.c.due_at.isnot(None), dead_letters.c.due_at)
 
+early = sa.Table(
+    "early",
+    metadata,
+    _id("channel_id"),
+    _text("external_id"),
+    _text("kind"),
+    sa.Column("signal", Json, nullable=False),
+    _time("signal_at", null=False),
+    _time("created_at", null=False),
+    sa.PrimaryKeyConstraint("channel_id", "external_id", "kind"),
+)
+
 idempotency = sa.Table(
     "idempotency",
     metadata,

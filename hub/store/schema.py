@@ -14,6 +14,7 @@ from hub.store.columns import metadata as metadata
 from hub.store.columns import text as _text
 from hub.store.columns import time as _time
 from hub.store.hub_tables import dead_letters as dead_letters
+from hub.store.hub_tables import early as early
 from hub.store.hub_tables import hooks as hooks
 from hub.store.hub_tables import idempotency as idempotency
 from hub.store.hub_tables import spools as spools

@@ -21,18 +21,11 @@ from hub.signal import (
     Typing,
     Unsend,
 )
+from hub.store.edits import amend
 from hub.store.ownership import lock, park
 from hub.store.receipts import apply_receipts, correlated
 from hub.store.rows import content_of
-from hub.store.schema import (
-    addresses,
-    aliases,
-    changes,
-    conversations,
-    dead_letters,
-    media,
-    messages,
-)
+from hub.store.schema import addresses, aliases, changes, conversations, dead_letters, messages
 from hub.store.sql import insert_new
 from hub.store.state import advance
 from hub.store.templates import change_template
@@ -45,7 +38,8 @@ KINDS = {"voice": "audio"}
 
 
 def apply_signal(conn: sa.Connection, channel_id: bytes, signal: Signal, at: Micros) -> set[bytes]:
-    """Carry out one signal. One about a message or sender we do not know changes nothing.
+    """Carry out one signal. One about a sender we do not know changes nothing, one that amends a
+    message we do not know waits for it.
     Returns the conversations that have something to handle."""
     handler = HANDLERS[type(signal)]
     return handler(conn, channel_id, signal, at) or set()
@@ -54,7 +48,7 @@ def apply_signal(conn: sa.Connection, channel_id: bytes, signal: Signal, at: Mic
 def _find(conn: sa.Connection, channel_id: bytes, external_id: str) -> Row | None:
     found = (
         conn.execute(
-            sa.select(messages.c.id, messages.c.conversation_id, messages.c.reactions).where(
+            sa.select(messages.c.id, messages.c.conversation_id).where(
                 messages.c.channel_id == channel_id,
                 messages.c.external_id == external_id,
                 messages.c.external_id.isnot(None),
@@ -64,46 +58,6 @@ def _find(conn: sa.Connection, channel_id: bytes, external_id: str) -> Row | Non
         .first()
     )
     return dict(found) if found else None
-
-
-def _change(conn: sa.Connection, message: Row, values: Row, at: Micros) -> None:
-    conn.execute(messages.update().where(messages.c.id == message["id"]).values(values))
-    conn.execute(
-        changes.insert().values(
-            conversation_id=message["conversation_id"],
-            kind="edit",
-            message_id=message["id"],
-            at=at,
-        )
-    )
-
-
-def _edit(conn: sa.Connection, channel_id: bytes, signal: Edit, at: Micros) -> None:
-    if message := _find(conn, channel_id, signal.external_id):
-        values = {
-            "text": signal.message.text,
-            "kind": signal.message.kind,
-            "content": content_of(signal.message),
-            "edited_at": signal.at,
-        }
-        _change(conn, message, values, at)
-
-
-def _unsend(conn: sa.Connection, channel_id: bytes, signal: Unsend, at: Micros) -> None:
-    """What was said goes with it, as platforms demand, and what waits to answer it need not."""
-    if message := _find(conn, channel_id, signal.external_id):
-        gone = {"deleted_at": signal.at, "text": "", "content": None, "raw": None}
-        handled_at = sa.func.coalesce(messages.c.handled_at, at)
-        conn.execute(media.update().where(media.c.message_id == message["id"]).values(due_at=None))
-        _change(conn, message, {**gone, "handled_at": handled_at}, at)
-
-
-def _react(conn: sa.Connection, channel_id: bytes, signal: Reaction, at: Micros) -> None:
-    if message := _find(conn, channel_id, signal.external_id):
-        kept = [r for r in message["reactions"] or [] if r["by"] != "customer"]
-        if signal.emoji:
-            kept.append({"emoji": signal.emoji, "by": "customer"})
-        _change(conn, message, {"reactions": kept or None}, at)
 
 
 def _opt_out(conn: sa.Connection, channel_id: bytes, signal: OptOut, at: Micros) -> None:
@@ -352,9 +306,9 @@ def _ignore(conn: sa.Connection, channel_id: bytes, signal: Typing, at: Micros) 
 
 
 HANDLERS: dict[type[Signal], Callable[[sa.Connection, bytes, Any, Micros], set[bytes] | None]] = {
-    Edit: _edit,
-    Unsend: _unsend,
-    Reaction: _react,
+    Edit: amend,
+    Unsend: amend,
+    Reaction: amend,
     OptOut: _opt_out,
     Block: _block,
     ReadByCustomer: _read,

@@ -93,7 +93,9 @@ def message_json(row: MessageRow, loaded: Messages, links: MediaLinks) -> Messag
         "referral": _referral(row.referral),
         "reply_to": _reply_to(row, loaded),
         "reactions": [
-            {"emoji": r.get("emoji", ""), "by": r.get("by", "")} for r in row.reactions or ()
+            {"emoji": r.get("emoji", ""), "by": r.get("by", "")}
+            for r in row.reactions or ()
+            if r.get("emoji")
         ],
         "forwarded": bool(content.get("forwarded")),
         "standby": bool(content.get("standby")),

@@ -1,0 +1,210 @@
+"""Edits, unsends and reactions change the message they mean, whichever comes first."""
+
+from collections.abc import AsyncIterator
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.clock import DAY, SECOND
+from hub.message import Inbound, Media, Message
+from hub.signal import Edit, Reaction, Signal, Unsend
+from hub.store.accept import Acceptance, Arrival, accept
+from hub.store.attachments import due, settle
+from hub.store.edits import apply_due
+from hub.store.rows import inbound_row
+from hub.store.schema import early, media
+from tests.hub.hosts import picture, serve
+from tests.hub.line import AT, Line, open_line
+from tests.posting import WA_ID
+from tests.running import running_hub
+
+HER, KEY = "8801711000001", "wamid.later"
+PHOTO = Media(kind="image", provider_id="p1")
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[Line]:
+    async with open_line(tmp_path) as opened:
+        yield opened
+
+
+def arrival(line: Line, message: Message | None = None) -> Arrival:
+    said = message or Message(text="helo")
+    inbound = Inbound("1", HER, KEY, KEY, said, AT)
+    row = inbound_row(said, channel_id=line.channel_id, at=AT, sent_at=AT)
+    return Arrival.of(line.channel_id, inbound, row | {"external_id": KEY, "dedupe_key": KEY})
+
+
+def edit(text: str, seconds: int, **more: Any) -> Edit:
+    return Edit("1", HER, AT + seconds * SECOND, KEY, Message.of(text, **more))
+
+
+def unsend(seconds: int = 9) -> Unsend:
+    return Unsend("1", HER, AT + seconds * SECOND, KEY)
+
+
+def react(emoji: str, seconds: int) -> Reaction:
+    return Reaction("1", HER, AT + seconds * SECOND, KEY, emoji)
+
+
+async def reaction(line: Line) -> str:
+    [row] = await line.rows()
+    return "".join(one["emoji"] for one in row["reactions"] or ())
+
+
+async def waiting(line: Line) -> int:
+    return len(await line.rows(table=early))
+
+
+FIRST, SECOND_EDIT = edit("hello", 1), edit("hello!", 2)
+
+
+@pytest.mark.parametrize("order", list(permutations(["message", FIRST, SECOND_EDIT])))
+async def test_the_latest_edit_holds_in_any_order(
+    line: Line, order: tuple[str | Signal, ...]
+) -> None:
+    for one in order:
+        await (line.accept(arrival(line)) if isinstance(one, str) else line.signal(one))
+    [row] = await line.rows()
+    assert (row["text"], row["edited_at"]) == ("hello!", AT + 2 * SECOND)
+    assert await waiting(line) == 0
+
+
+async def test_an_edit_delivered_twice_is_one_change(line: Line) -> None:
+    await line.accept(arrival(line))
+    await line.signal(FIRST)
+    from_here = len(await line.rows(table=media.metadata.tables["changes"]))
+    await line.signal(FIRST)
+    await line.signal(edit("helo?", 0))
+    assert len(await line.rows(table=media.metadata.tables["changes"])) == from_here
+
+
+@pytest.mark.parametrize("order", list(permutations(["message", FIRST, unsend()])))
+async def test_an_unsend_is_the_last_word_in_any_order(
+    line: Line, order: tuple[str | Signal, ...]
+) -> None:
+    for one in order:
+        await (line.accept(arrival(line)) if isinstance(one, str) else line.signal(one))
+    [row] = await line.rows()
+    assert (row["text"], row["content"], row["deleted_at"]) == ("", None, unsend().at)
+    assert row["handled_at"], "nobody is to be asked about what was taken back"
+    assert await waiting(line) == 0
+
+
+async def test_an_older_reaction_never_overwrites_a_newer_one(line: Line) -> None:
+    await line.signal(react("👍", 1))
+    await line.signal(react("🎉", 3))
+    await line.signal(react("👍", 1))
+    await line.accept(arrival(line))
+    assert await reaction(line) == "🎉"
+    await line.signal(react("", 5))
+    await line.signal(react("🎉", 3))
+    assert await reaction(line) == ""
+
+
+async def test_what_is_early_outlives_a_restart(tmp_path: Path) -> None:
+    async with open_line(tmp_path) as line:
+        await line.signal(FIRST)
+    async with open_line(tmp_path) as line:
+        await line.accept(arrival(line))
+        assert [row["text"] for row in await line.rows()] == ["hello"]
+
+
+async def test_what_crossed_its_message_is_applied_later(line: Line) -> None:
+    """As with two processes, or a reaction to a message of ours whose answer was not here yet."""
+    await line.signal(react("👍", 1))
+    later = arrival(line)
+    later.row["external_id"] = None
+    await line.accept(later)
+
+    def name(conn: Any) -> None:
+        table = media.metadata.tables["messages"]
+        conn.execute(table.update().values(external_id=KEY))
+
+    await line.store.write(name)
+    assert await reaction(line) == ""
+    assert await line.store.write(apply_due, AT) == 1
+    assert await reaction(line) == "👍"
+
+
+async def test_what_no_message_comes_for_is_forgotten(line: Line) -> None:
+    await line.signal(unsend(), edit("x", 1), react("👍", 1))
+    assert await waiting(line) == 3
+    await line.store.write(apply_due, AT + 6 * DAY)
+    assert await waiting(line) == 3
+    await line.store.write(apply_due, AT + 8 * DAY)
+    assert (await waiting(line), await line.rows()) == (0, [])
+
+
+async def test_an_edited_caption_keeps_the_photo(line: Line) -> None:
+    await line.accept(arrival(line, Message.of("helo", media=(PHOTO,))))
+    await line.signal(edit("hello", 1))
+    [row] = await line.rows()
+    assert (row["text"], row["kind"], row["content"]["media"]) == (
+        "hello", "image", [{"kind": "image", "provider_id": "p1"}],
+    )  # fmt: skip
+
+
+async def test_another_photo_in_its_place_is_fetched(line: Line) -> None:
+    await line.accept(arrival(line, Message.of("helo", media=(PHOTO,))))
+    other = PHOTO.model_copy(update={"provider_id": "p2"})
+    await line.signal(edit("helo", 1, media=(PHOTO,)))
+    assert (await line.rows(table=media))[0]["media"]["provider_id"] == "p1"
+    await line.signal(edit("helo", 2, media=(other,)))
+    [row] = await line.rows(table=media)
+    assert (row["media"]["provider_id"], row["state"]) == ("p2", "pending")
+
+
+async def test_a_file_fetched_while_it_was_taken_back_goes_too(line: Line) -> None:
+    await line.accept(arrival(line, Message.of(media=(PHOTO,))))
+    [row] = await line.store.write(due, AT, AT + 300 * SECOND)
+    await line.signal(unsend())
+    stored = {"kind": "image", "state": "stored", "path": "ab/cd"}
+    await line.store.write(settle, row, stored, AT)
+    [kept] = await line.rows(table=media)
+    assert (kept["state"], kept["media"], kept["due_at"]) == (
+        "erased", {"kind": "image", "path": "ab/cd"}, AT,
+    )  # fmt: skip
+
+
+async def test_the_file_of_what_was_taken_back_is_erased(tmp_path: Path) -> None:
+    async with running_hub(tmp_path, dialogs={"modules": [], "default": ""}) as house:
+        channel = house.hub.channels.by_name["site"]
+        async with serve(picture) as server:
+
+            def files() -> list[Path]:
+                return [file for file in (tmp_path / "media").rglob("*") if file.is_file()]
+
+            for key in ("one", "two"):
+                shown = Message.of(media=(Media(kind="image", source_url=server.url("/a.png")),))
+                at = house.hub.clock.now()
+                inbound = Inbound(channel.account, WA_ID, key, key, shown, at)
+                row = inbound_row(shown, channel_id=channel.id, at=at, sent_at=at)
+                row |= {"external_id": key, "dedupe_key": key}
+                item = Acceptance(at, arrivals=[Arrival.of(channel.id, inbound, row)])
+                await house.hub.store.each(accept, item)
+            house.hub.bus.poke("media")
+
+            async def states() -> list[str]:
+                def read(conn: Any) -> list[str]:
+                    return [row.state for row in conn.execute(media.select())]
+
+                return await house.hub.store.read(read)
+
+            async def are(*wanted: str) -> None:
+                async def there() -> bool:
+                    house.hub.bus.poke("media")
+                    return await states() == list(wanted)
+
+                await house.until(there)
+
+            await are("stored", "stored")
+            assert len(files()) == 1, "the same bytes are kept once"
+            for key, left in (("one", 1), ("two", 0)):
+                gone = Unsend(channel.account, WA_ID, house.hub.clock.now(), key)
+                item = Acceptance(house.hub.clock.now(), signals=[(channel.id, gone)])
+                await house.hub.store.each(accept, item)
+                await are(*["stored"] * left)
+                assert len(files()) == left
