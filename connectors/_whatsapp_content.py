@@ -143,13 +143,26 @@ def contact_card(contact: dict[str, Any], sender: str) -> ContactCard:
         for phone, wa_id in zip(numbers, wa_ids, strict=True)
     )
     emails = (text_of(email, "email") for email in objects_of(contact, "emails"))
+    card = read_vcard(text_of(contact, "vcard"))
     return ContactCard(
-        name=clean_text(text_of(name, "formatted_name") or whole),
-        phones=tuple(clean_text(phone) for phone in phones if phone),
-        emails=tuple(clean_text(email) for email in emails if email),
+        name=clean_text(text_of(name, "formatted_name") or whole or "".join(card["FN"][:1])),
+        phones=tuple(clean_text(phone) for phone in phones if phone) or tuple(card["TEL"]),
+        emails=tuple(clean_text(email) for email in emails if email) or tuple(card["EMAIL"]),
         is_sender=text_of(contact, "origin") == "contact_request"
         or bool(sender and sender in wa_ids),
     )
+
+
+def read_vcard(vcard: str) -> dict[str, list[str]]:
+    """Names, numbers and addresses of a vCard, which newer messages bring beside the fields or in
+    their place."""
+    found: dict[str, list[str]] = {"FN": [], "TEL": [], "EMAIL": []}
+    for line in vcard.splitlines()[:500]:
+        key, colon, value = line.partition(":")
+        field = key.partition(";")[0].rpartition(".")[2].upper()
+        if colon and field in found and (value := value.strip().removeprefix("tel:")):
+            found[field].append(clean_text(value))
+    return found
 
 
 def read_template_button(item: dict[str, Any]) -> Parts | None:

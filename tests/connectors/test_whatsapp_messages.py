@@ -172,6 +172,21 @@ KINDS: list[Case] = [
         ),
     ),
     receives(
+        "contacts_vcard",
+        inbound(
+            "wamid.contacts",
+            Message.of(
+                contacts=(
+                    ContactCard(
+                        name="করিম স্টোর",
+                        phones=("+880 1811-000000",),
+                        emails=("k@example.com",),
+                    ),
+                )
+            ),
+        ),
+    ),
+    receives(
         "contacts_own_number",
         inbound(
             "wamid.contacts",
