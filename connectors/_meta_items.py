@@ -62,7 +62,7 @@ SILENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Where:
     """Where an item was found: in an entry of `account`, who `sender` is the customer."""
 
     account: str
@@ -72,7 +72,7 @@ class Place:
     ours: bool
 
 
-Reader = Callable[[dict[str, Any], Place], Iterator[Parsed]]
+Reader = Callable[[dict[str, Any], Where], Iterator[Parsed]]
 
 STOP_WORDS = ("stop", "unsubscribe", "বন্ধ")
 START_WORDS = ("subscribe", "unstop")  # "start" is what people say to begin a dialog
@@ -164,7 +164,7 @@ def read_known(
     if message.get("is_self") is True or (ours and sender == account):
         return  # the account's messages to itself
     at = from_epoch(item.get("timestamp"), from_epoch(entry.get("time"), received_at))
-    place = Place(account, sender, at, standby, ours)
+    place = Where(account, sender, at, standby, ours)
     for name, reader in READERS.items():
         if item.get(name) is not None:
             yield from reader(item, place)
@@ -173,7 +173,7 @@ def read_known(
         yield read_unknown(item, place)
 
 
-def read_unknown(item: dict[str, Any], place: Place) -> Parsed:
+def read_unknown(item: dict[str, Any], place: Where) -> Parsed:
     """Of an unknown kind: shown in the thread if it is a customer's message by its looks."""
     if place.sender and not place.ours and any(text_of(part, "mid") for part in item.values()):
         message = Message(kind="unsupported", standby=place.standby)
@@ -182,7 +182,7 @@ def read_unknown(item: dict[str, Any], place: Place) -> Parsed:
 
 
 def inbound(
-    item: dict[str, Any], place: Place, key: str, message: Message, whole: bool, **more: Any
+    item: dict[str, Any], place: Where, key: str, message: Message, whole: bool, **more: Any
 ) -> Parsed:
     """A message of the customer. What has no id of its own is known by what it says."""
     if not place.sender:
@@ -206,7 +206,7 @@ def digest(item: dict[str, Any]) -> str:
 # Messages
 
 
-def read_said(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_said(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     message = part_of(item, "message")
     key = text_of(message, "mid")
     if not key or not place.sender:
@@ -236,7 +236,7 @@ def quoted(reply: dict[str, Any]) -> ReplyTo | None:
     return found if found != ReplyTo() else None
 
 
-def read_postback(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_postback(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     """A tapped button, menu entry, ice breaker or Get Started; `standby` has no payload."""
     postback = part_of(item, "postback")
     title = clean_text(text_of(postback, "title"))
@@ -250,7 +250,7 @@ def read_postback(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
     yield inbound(item, place, text_of(postback, "mid"), message, True, referral=referral)
 
 
-def read_referral(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_referral(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     """She came by a link or an ad into a thread she has had before, and has said nothing yet.
     The words of the link are anybody's, so they are never taken for a tapped button."""
     referral = referral_of(part_of(item, "referral"))
@@ -260,7 +260,7 @@ def read_referral(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
     yield inbound(item, place, "", arrival(referral, place), True, referral=referral)
 
 
-def arrival(referral: Referral, place: Place) -> Message:
+def arrival(referral: Referral, place: Where) -> Message:
     share = Share(url=referral.url, title=referral.headline, type="referral")
     return Message.of(share=share, standby=place.standby)
 
@@ -280,7 +280,7 @@ def referral_of(referral: dict[str, Any]) -> Referral | None:
     return found if found != Referral() else None
 
 
-def read_optin(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_optin(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     """Marketing messages agreed to or stopped; else a plugin's box that she ticked."""
     optin = part_of(item, "optin")
     status = text_of(optin, "notification_messages_status") or text_of(optin, "user_token_status")
@@ -295,7 +295,7 @@ def read_optin(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
     yield inbound(item, place, "", arrival(referral, place), True, referral=referral)
 
 
-def read_feedback(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_feedback(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     """Her answers to a survey, which have no form here."""
     message = Message(kind="unsupported", standby=place.standby)
     yield inbound(item, place, "", message, False)
@@ -304,7 +304,7 @@ def read_feedback(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
 # What is said of a message
 
 
-def read_reaction(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_reaction(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     reaction = part_of(item, "reaction")
     target, name = text_of(reaction, "mid"), text_of(reaction, "reaction").lower()
     if not target or not place.sender:
@@ -317,7 +317,7 @@ def read_reaction(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
         yield Reaction(place.account, place.sender, place.at, target, "" if removed else emoji)
 
 
-def read_edit(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_edit(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     """A new text. One without a text has been seen for new messages: it must blank nothing."""
     edit = part_of(item, "message_edit")
     target, text = text_of(edit, "mid"), edit.get("text")
@@ -327,7 +327,7 @@ def read_edit(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
     yield Edit(place.account, place.sender, place.at, target, Message.of(text))
 
 
-def read_delivery(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_delivery(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     """Messages that arrived, by their ids or as all up to a time."""
     delivery = part_of(item, "delivery")
     mids = delivery.get("mids")
@@ -341,7 +341,7 @@ def read_delivery(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
         yield Unreadable(place.account, "a delivery of nothing", item)
 
 
-def read_seen(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_seen(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     """All up to a time were read (Messenger), or a message and all before it (Instagram)."""
     read = part_of(item, "read")
     mid, upto = text_of(read, "mid"), from_epoch(read.get("watermark"), 0)
@@ -359,7 +359,7 @@ def read_seen(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
 # Of the account
 
 
-def read_policy(item: dict[str, Any], place: Place) -> Iterator[Parsed]:
+def read_policy(item: dict[str, Any], place: Where) -> Iterator[Parsed]:
     policy = part_of(item, "policy-enforcement") or part_of(item, "policy_enforcement")
     action = text_of(policy, "action")
     shown = action if action in ("warning", "block", "unblock") else "something"
