@@ -64,6 +64,7 @@ class Instagram(Connector):
         url_buttons=3,
         mixed_buttons=True,
         quick_replies=13,
+        buttons_hide=True,  # neither the website nor the desktop app shows any
         media={"image": 8 * MB, "video": 25 * MB, "audio": 25 * MB, "file": 25 * MB},
         media_types={
             "image": frozenset({"image/jpeg", "image/png"}),

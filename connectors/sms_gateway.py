@@ -84,11 +84,11 @@ class SmsGateway(Connector):
                     raise ValueError(f"secrets.{name} is empty or has an unusable name")
             return self
 
-    limits: ClassVar[Limits] = Limits(text=1000)
+    limits: ClassVar[Limits] = Limits(text=1000, segments=True)
 
     def __init__(self, channel: ChannelRef, settings: Any, http: Http) -> None:
         super().__init__(channel, settings, http)
-        self.limits = Limits(text=settings.text_limit)  # type: ignore[misc]  # gateways differ
+        self.limits = Limits(text=settings.text_limit, segments=True)  # type: ignore[misc]  # gateways differ
 
     @classmethod
     def account(cls, settings: Settings) -> str:

@@ -65,6 +65,7 @@ TRIAL_PREFIX = "Sent from your Twilio trial account - "
 # 5 MB of JPEG, PNG or GIF and 500 KB of all else.
 SMS = Limits(
     text=1600,
+    segments=True,
     caption=1600,
     media={
         "image": 5_000_000,

@@ -60,6 +60,7 @@ WHOLE_HUB = {
     "web/test_metrics.py",
     "web/test_one_url.py",
     "web/test_poisoned_hooks.py",
+    "web/test_previews.py",
     "web/test_ready.py",
     "web/test_schema.py",
     "web/test_visitor.py",

@@ -8,6 +8,7 @@ from hub.bus import Bus
 from hub.channels import Channels
 from hub.clock import SECOND, Clock, Micros
 from hub.compose import compose
+from hub.desk.draft import Draft, draft_of
 from hub.desk.ways import Way, Ways, WhenClosed
 from hub.message import Media, Message
 from hub.settings import LimitSettings
@@ -130,8 +131,31 @@ class Desk:
         self._bus.poke("change")
         return ids
 
+    async def preview(
+        self,
+        conversation_id: bytes,
+        message: Message,
+        *,
+        channel: str | None = None,
+        wish: Wish = NO_WISH,
+        kept: Mapping[int, bytes] | None = None,
+    ) -> Draft:
+        """What `reply` would store now, without storing it. Nobody is asked how large a file
+        is. Raises as `reply`."""
+        at = self._clock.now()
+        reach = await self._store.read(replies.reach, conversation_id)
+        message, links = await self._enclose(conversation_id, message, kept or {}, weigh=False)
+        ways = Ways(reach, self._channels, self._templates, channel, at)
+        way = ways.find(message, wish.when_closed)
+        return draft_of(way, self._parts(reach, way, links), at)
+
     async def _enclose(
-        self, conversation_id: bytes, message: Message, kept: Mapping[int, bytes]
+        self,
+        conversation_id: bytes,
+        message: Message,
+        kept: Mapping[int, bytes],
+        *,
+        weigh: bool = True,
     ) -> tuple[Message, dict[str, bytes]]:
         """The message with what is known of its attachments, and the ids of those we keep by
         their paths. Raises NotKept."""
@@ -143,9 +167,9 @@ class Desk:
             for place, id in kept.items():
                 items[place] = _send_on(items[place], found.get(id), place)
                 links[items[place].path] = id
-        if self.measure is not None:
+        if weigh:
             items = list(await asyncio.gather(*map(self._weigh, items)))
-        return message.model_copy(update={"media": tuple(items), "kind": message.kind}), links
+        return message.model_copy(update={"media": tuple(items)}), links
 
     async def _weigh(self, item: Media) -> Media:
         if self.measure is None or item.path or item.size is not None or not item.source_url:

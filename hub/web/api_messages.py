@@ -11,6 +11,7 @@ from hub.message import Button, Media, MediaKind, Message, TemplateUse, clean_te
 from hub.store.threads import list_messages, load_messages, messages_after
 from hub.web.api_conversations import Limit, Word, author_of, find_thread, micros, refusals
 from hub.web.cursor import read_cursor, write_cursor
+from hub.web.previews import PreviewJson, preview_json
 from hub.web.problem import Problem, unknown, wrong
 from hub.web.route import Api, Body, Call, Id, Query
 from hub.web.shapes import MessageJson
@@ -194,6 +195,28 @@ async def post_message(call: Call, conversation_id: Id, body: NewMessage) -> Sen
     stored = await call.state.store.read(load_messages, ids)
     items = messages_json(stored, call.links)
     return {"items": items, "chosen": _chosen(items[0])}
+
+
+@messages.route(
+    "POST", "/conversations/{conversation_id}/preview", tag="conversations", errors=(409,)
+)
+async def post_preview(call: Call, conversation_id: Id, body: NewMessage) -> PreviewJson:
+    """What a reply would become if it were sent now: the parts on the channel it would go to, the
+    number of SMS, the window, and what is changed for the channel. Nothing is stored."""
+    if body.note:
+        raise wrong("note", "goes nowhere")
+    if body.channel is not None and body.channel not in call.state.channels.by_name:
+        raise wrong("channel", "is not a configured channel")
+    found = await find_thread(call, conversation_id)
+    with refusals():
+        draft = await call.state.desk.preview(
+            found,
+            body.message(),
+            channel=body.channel,
+            wish=Wish(body.when_closed),
+            kept=body.kept(),
+        )
+    return preview_json(draft)
 
 
 def _chosen(first: MessageJson) -> Literal["message", "template", "hold"]:
