@@ -14,8 +14,8 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from hub.attachments import Attachments
 from hub.accounts import open_channels
+from hub.attachments import Attachments
 from hub.bus import Bus
 from hub.catch_up import CatchingUp
 from hub.channels import Channels

@@ -1,7 +1,12 @@
-import pytest
+import unicodedata
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub import i18n
 from hub.chat import Button, Chat, Dialog, Message, dialog
-from hub.message import Choice
+from hub.message import Choice, clean_text
 from hub.trigger import find_dialog, is_cancel, match_options
 
 SMALL, LARGE = Button(id="small", title="Small"), Button(id="b2", title="বড় সাইজ")
@@ -130,3 +135,55 @@ def test_is_cancel() -> None:
     assert is_cancel(tap("b9", "Cancel"))
     assert not is_cancel(tap("b9", "Keep", text="cancel"))
     assert not is_cancel(Message(text="cancel my order"))
+
+
+TITLES = st.lists(
+    st.one_of(
+        st.sampled_from(["ঢাকা", "ব\u09dc সাইজ", "র\u200d্যাব", "ক\u200cষ", "Yes", "Straße", "café ☕"]),
+        st.text(st.characters(categories=["L", "M", "Nd"]), min_size=1, max_size=12),
+    ).filter(lambda title: i18n.plain(title) and not title.strip().isnumeric()),
+    min_size=1,
+    max_size=30,
+    unique_by=i18n.plain,
+)
+
+
+@settings(max_examples=60)
+@given(TITLES, st.data())
+def test_whatever_way_an_option_is_said_it_is_that_one(
+    titles: list[str], data: st.DataObject
+) -> None:
+    options = [
+        Button(id=f"option:{at}", title=clean_text(title)) for at, title in enumerate(titles)
+    ]
+    place = data.draw(st.integers(0, len(titles) - 1))
+    option, number = options[place], str(place + 1)
+    joiners = str.maketrans({"\u200c": None, "\u200d": None})
+    for typed in (
+        number,
+        f" {number}. ",
+        i18n.local_digits(number, "bn"),
+        f"{i18n.local_digits(number, 'bn')}।",
+        option.id,
+        option.title,
+        f"  {option.title}\n",
+        unicodedata.normalize("NFD", option.title),
+        option.title.translate(joiners),
+        f"{option.title}\u200d",
+    ):
+        chosen = match_options(Message.of(typed), options).choice
+        assert chosen is not None, typed
+        assert chosen.id == option.id, typed
+    tapped = Message.of(
+        choice=Choice(type="quick_reply", id=option.id, title=option.title[:10] + "…")
+    )
+    assert match_options(tapped, options).choice == tapped.choice
+
+
+@pytest.mark.parametrize("title", ["Yes please", "STRASSE 7", "Éclair"])
+def test_case_does_not_count(title: str) -> None:
+    options = [Button(id="a", title=title), Button(id="b", title="no")]
+    for typed in (title.lower(), title.upper(), title.title()):
+        chosen = match_options(Message.of(typed), options).choice
+        assert chosen is not None
+        assert chosen.id == "a"
