@@ -21,7 +21,7 @@ from hub.pool import look_for_ever
 from hub.rate import retry_delay
 from hub.store import Store
 from hub.store.attachments import due, forget, is_shared, settle
-from hub.store.edits import any_early, apply_due
+from hub.store.edits import apply_due, is_due
 from hub.store.rows import Row
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class Fetching:
         # After the fetches, so that none of them brings the same file meanwhile.
         for row in erased:
             await self._erase(row)
-        if await self._store.read(any_early):
+        if await self._store.read(is_due, at):
             await self._store.write(apply_due, at)
         return len(rows)
 

@@ -24,6 +24,11 @@ Amendment = Edit | Unsend | Reaction
 KEPT_FOR = 7 * DAY
 KINDS: dict[str, type[Amendment]] = {"edit": Edit, "unsend": Unsend, "reaction": Reaction}
 NAMES = {type: name for name, type in KINDS.items()}
+MEANT = sa.and_(
+    messages.c.channel_id == early.c.channel_id,
+    messages.c.external_id == early.c.external_id,
+    messages.c.external_id.isnot(None),
+)
 
 
 def amend(conn: sa.Connection, channel_id: bytes, signal: Amendment, at: Micros) -> None:
@@ -54,12 +59,7 @@ def apply_early(conn: sa.Connection, channel_id: bytes, external_id: str, at: Mi
 def apply_due(conn: sa.Connection, at: Micros, most: int = 100) -> int:
     """Apply what waits for messages that are here; forget what waited too long. How many were
     applied."""
-    meant = sa.and_(
-        messages.c.channel_id == early.c.channel_id,
-        messages.c.external_id == early.c.external_id,
-        messages.c.external_id.isnot(None),
-    )
-    query = sa.select(early.c.channel_id, early.c.external_id).join(messages, meant).distinct()
+    query = sa.select(early.c.channel_id, early.c.external_id).join(messages, MEANT).distinct()
     found = conn.execute(query.limit(most)).all()
     for channel_id, external_id in sorted(map(tuple, found)):
         apply_early(conn, channel_id, external_id, at)
@@ -67,8 +67,11 @@ def apply_due(conn: sa.Connection, at: Micros, most: int = 100) -> int:
     return len(found)
 
 
-def any_early(conn: sa.Connection) -> bool:
-    return conn.execute(sa.select(early.c.kind).limit(1)).first() is not None
+def is_due(conn: sa.Connection, at: Micros) -> bool:
+    """Is there anything for `apply_due` to do?"""
+    old = sa.select(early.c.kind).where(early.c.created_at < at - KEPT_FOR)
+    here = sa.select(early.c.kind).join(messages, MEANT)
+    return any(conn.execute(query.limit(1)).first() for query in (here, old))
 
 
 def _find(conn: sa.Connection, channel_id: bytes, external_id: str) -> Row | None:

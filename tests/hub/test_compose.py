@@ -11,6 +11,7 @@ from hub.message import (
     Button,
     ContactCard,
     Media,
+    MediaKind,
     Message,
     Place,
     Share,
@@ -137,7 +138,7 @@ def test_a_kind_the_channel_lacks_becomes_a_link() -> None:
 
 
 def test_a_type_the_channel_does_not_take_goes_as_a_file_or_a_link() -> None:
-    photos = {"image": frozenset({"image/jpeg"})}
+    photos: dict[MediaKind, frozenset[str]] = {"image": frozenset({"image/jpeg"})}
     limits = replace(WHATSAPP, media_types=photos)
     sticker = PHOTO.model_copy(update={"mime": "image/webp", "name": "a.webp"})
     kept = replace(limits, media={"image": 5_000_000})

@@ -12,7 +12,7 @@ from hub.message import Inbound, Media, Message
 from hub.signal import Edit, Reaction, Signal, Unsend
 from hub.store.accept import Acceptance, Arrival, accept
 from hub.store.attachments import due, settle
-from hub.store.edits import apply_due
+from hub.store.edits import apply_due, is_due
 from hub.store.rows import inbound_row
 from hub.store.schema import early, media
 from tests.hub.hosts import picture, serve
@@ -125,13 +125,17 @@ async def test_what_crossed_its_message_is_applied_later(line: Line) -> None:
 
     await line.store.write(name)
     assert await reaction(line) == ""
+    assert await line.store.read(is_due, AT)
     assert await line.store.write(apply_due, AT) == 1
+    assert not await line.store.read(is_due, AT)
     assert await reaction(line) == "👍"
 
 
 async def test_what_no_message_comes_for_is_forgotten(line: Line) -> None:
     await line.signal(unsend(), edit("x", 1), react("👍", 1))
     assert await waiting(line) == 3
+    assert not await line.store.read(is_due, AT + 6 * DAY)
+    assert await line.store.read(is_due, AT + 8 * DAY)
     await line.store.write(apply_due, AT + 6 * DAY)
     assert await waiting(line) == 3
     await line.store.write(apply_due, AT + 8 * DAY)

@@ -69,7 +69,7 @@ async def test_an_agents_hard_messages_are_previewed_taken_and_whole(
         for box in boxes.values():
             await box.start()
             stack.push_async_callback(box.stop)
-        sandbox = boxes.get(line.channel)
+        sandbox: Any = boxes.get(line.channel)
         channels = {}
         if line.settings is not None:
             channels[line.channel] = {**line.settings, **META, "api_base": sandbox.base_url}
