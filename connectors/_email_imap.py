@@ -65,7 +65,7 @@ class Reader:
             if account.security == "starttls":
                 self.imap.starttls(context)
         try:
-            self.imap.login(account.login, quoted(account.password))
+            self.imap.login(quoted(account.login), account.password)
         except imaplib.IMAP4.abort as error:
             raise Unreachable(type(error).__name__) from None
         except imaplib.IMAP4.error:

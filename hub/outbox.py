@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,6 +31,7 @@ from hub.store import Store
 from hub.store.rows import message_of
 from hub.store.sends import Attempt, SendClaim, SendClaimed, Wait, abandon, begin
 from hub.store.settle import Settled, Settlement, settle
+from hub.store.threads import last_heard
 from hub.traces import Traces
 
 log = structlog.get_logger(__name__)
@@ -207,6 +209,13 @@ class Outbox:
     async def _call(self, channel: Channel, attempt: Attempt) -> Sent | SendFailed:
         row = attempt.row
         out = outbound_of(channel, attempt)
+        if channel.limits.subjects:
+            try:
+                where = (row["conversation_id"], row["address_id"])
+                earlier = await self._store.read(last_heard, *where)
+            except StoreUnavailable:
+                return NotReached("the database is away")
+            out = dataclasses.replace(out, earlier=earlier)
         if row["attempt"] > 1:
             self._metrics.send_retries(channel.name).inc()
         if row["unknowns"]:
@@ -329,4 +338,5 @@ def outbound_of(channel: Channel, attempt: Attempt) -> Outbound:
         correlation_id=row["id"].hex(),
         attempt=row["attempt"],
         reply_to=(row["reply_to"] or {}).get("external_id", ""),
+        automatic=row["author_kind"] != "agent",
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from hub.clock import Micros
+from hub.message import Earlier
 from hub.store.schema import (
     BY_PEOPLE,
     addresses,
@@ -342,3 +343,21 @@ def _with_details(conn: sa.Connection, rows: list[MessageRow]) -> Messages:
         ):
             found.quoted[channel_id, external_id] = message_id
     return found
+
+
+def last_heard(conn: sa.Connection, conversation_id: bytes, address_id: bytes) -> Earlier | None:
+    """The last message that came from an address."""
+    query = (
+        sa.select(messages.c.external_id, messages.c.content)
+        .where(
+            messages.c.conversation_id == conversation_id,
+            messages.c.address_id == address_id,
+            messages.c.direction == "in",
+        )
+        .order_by(messages.c.seq.desc())
+        .limit(1)
+    )
+    found = conn.execute(query).first()
+    if found is None:
+        return None
+    return Earlier(found.external_id or "", (found.content or {}).get("subject", ""))
