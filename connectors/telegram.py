@@ -55,6 +55,7 @@ class Telegram(Connector):
                 raise ValueError('secret_token is missing; it is needed unless mode is "polling"')
             return self
 
+    typing_lasts: ClassVar[float] = 5.0
     limits: ClassVar[Limits] = Limits(
         text=4096,
         text_unit="utf16",

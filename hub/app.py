@@ -22,6 +22,7 @@ from hub.channels import Channels
 from hub.chat import Dialog, collect
 from hub.clock import SECOND, Clock
 from hub.connector import Http
+from hub.courtesy import Courtesy
 from hub.desk.answers import Desk
 from hub.drain import draining
 from hub.errors import SettingsError, StoreUnavailable
@@ -214,6 +215,10 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         pauses = Pauses(store, bus, clock, channels, outbox, metrics, first=first, poll=poll)
         upkeep = Upkeep(store, clock, channels)
         worker.beside += [pauses.run, upkeep.run]
+        courtesy = Courtesy(channels, metrics)
+        answers.show_typing = courtesy.typing_while_slow
+        if courtesy.has_to_acknowledge:
+            intake.acknowledge = courtesy.acknowledge
         state = State(
             settings=settings,
             store=store,
@@ -225,6 +230,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             spool=spool,
             metrics=metrics,
             pauses=pauses,
+            courtesy=courtesy,
             templates=templates,
             beat=worker.beat,
         )
@@ -232,7 +238,13 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         if not settings.hub.on_sqlite:
             call = RollCall(store, spool.waiting, max(limits.reconcile_for, SILENCE))
             outbox.receipt_waits_elsewhere, roll = call.is_open, calling(call)
-        async with draining(spool, intake, channels), roll, following(pauses), noting(upkeep):
+        async with (
+            contextlib.aclosing(courtesy),
+            draining(spool, intake, channels),
+            roll,
+            following(pauses),
+            noting(upkeep),
+        ):
             yield Hub(
                 settings,
                 clock,

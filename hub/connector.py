@@ -206,6 +206,8 @@ class Connector(ABC):
     """The largest hook in bytes, where one may be larger than `limits.hook_bytes`."""
     app: ClassVar[str] = ""
     """The provider's app ("meta") whose one hook URL serves channels of several kinds."""
+    typing_lasts: ClassVar[float] = 20.0
+    """Seconds that `Types.show_typing` shows for, at least."""
 
     def __init__(self, channel: ChannelRef, settings: Any, http: Http) -> None:
         self.channel = channel

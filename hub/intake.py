@@ -1,6 +1,6 @@
 """Accept: what a webhook brought becomes durable, once, before the provider hears 200."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -60,6 +60,8 @@ class Intake:
         self._channels = channels
         self._metrics = metrics
         self._traces = traces
+        self.acknowledge: Callable[[Channel, Inbound], None] | None = None
+        """Told of each message that is newly stored; must not raise or block."""
 
     async def take(self, channel: Channel, hook: Hook) -> Accepted:
         """Store what a genuine hook of `channel` brought, whatever it says; returns after the
@@ -216,6 +218,15 @@ class Intake:
         ]
         self._traces.heard(receipts, item.at)
 
+    def _acknowledge(self, channel: Channel, parsed: list[Parsed], done: Stored) -> None:
+        assert self.acknowledge is not None
+        stored = iter(done.stored)
+        for one in parsed:
+            if isinstance(one, Inbound):
+                target = self._channels.by_account.get((channel.kind, one.account))
+                if target is not None and next(stored).new:
+                    self.acknowledge(target, one)
+
     def _count(self, channel: Channel, item: Acceptance, done: Stored) -> None:
         metrics, name_of = self._metrics, self._channels.name_of
         heard = {channel.name}
@@ -254,6 +265,8 @@ class Intake:
                 self._bus.poke("typing", signal.sender.encode())
             elif isinstance(signal, TemplateChange):
                 self._bus.poke("template")
+        if self.acknowledge is not None and item.arrivals:
+            self._acknowledge(channel, parsed, done)
         for conversation_id in done.turns:
             self._bus.poke("conversation", conversation_id)
         for address_id in done.sends:

@@ -151,6 +151,13 @@ class Metrics:
             "channel",
             "what",
         )
+        self.courtesies = self._counter(
+            "onethread_courtesies",
+            "Typing, read marks and the like by what came of them; dropped ones were too many.",
+            "channel",
+            "what",
+            "outcome",
+        )
         send_seconds = Histogram(
             "onethread_send_seconds",
             "Provider calls, whatever came of them.",
@@ -246,6 +253,9 @@ class Metrics:
             self.receipts(channel, status)
         for what in ("paused", "tried", "resumed"):
             self.pauses(channel, what)
+        for what in ("acknowledge", "read", "typing"):
+            for outcome in ("done", "failed", "dropped"):
+                self.courtesies(channel, what, outcome)
         for by in ("receipt", "look_up"):
             self.reconciled(channel, by)
         for state in ("stored", "failed", "refused", "retried"):

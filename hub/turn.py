@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,8 @@ from hub.templates import TemplateMisuse, Templates
 log = structlog.get_logger(__name__)
 
 MAX_RESTARTS = 20
+ShowTyping = Callable[[bytes, str, str], Callable[[], None]]
+"""Of a channel, to whom, after which message of hers."""
 
 
 class Answerer:
@@ -67,6 +69,8 @@ class Answerer:
         self._dialogs = dialogs
         self._settings = settings
         self._templates = templates or Templates()
+        self.show_typing: ShowTyping | None = None
+        """Begins to show typing once a turn has become slow; what it gives ends that."""
 
     async def answer(self, work: Work) -> Ending:
         """Handle the event of `work`. Raises LeaseLost and StoreUnavailable: the event stays."""
@@ -90,8 +94,22 @@ class Answerer:
         if started is None:
             return ending
         dialog, event, context, run = started
-        await self._play(scene, dialog, event, context, run)
+        with self._typing(scene):
+            await self._play(scene, dialog, event, context, run)
         return ending
+
+    @contextlib.contextmanager
+    def _typing(self, scene: "Scene") -> Iterator[None]:
+        address = scene.work.address
+        if self.show_typing is None or address is None:
+            yield
+            return
+        last = (scene.work.message or {}).get("external_id") or ""
+        stop = self.show_typing(address["channel_id"], address["external_id"], last)
+        try:
+            yield
+        finally:
+            stop()
 
     def _begin(self, scene: "Scene") -> tuple[Dialog, Event, Context, RunState] | None:
         """Which dialog goes on with which event, or None when nothing is to be said."""

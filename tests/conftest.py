@@ -11,6 +11,7 @@ from tests.servers import Postgres, Redis
 WHOLE_HUB = {
     "faults/test_fault_table.py",
     "faults/test_long_faults.py",
+    "faults/test_mended.py",
     "faults/test_poison.py",
     "hub/test_albums.py",
     "hub/test_catch_up.py",
@@ -23,7 +24,6 @@ WHOLE_HUB = {
     "hub/test_late_rates.py",
     "hub/test_media_out.py",
     "hub/test_move.py",
-    "hub/test_names.py",
     "hub/test_names.py",
     "hub/test_outcomes_kept.py",
     "hub/test_pacing.py",
@@ -53,6 +53,7 @@ WHOLE_HUB = {
     "web/test_api_dead.py",
     "web/test_api_rules.py",
     "web/test_auth.py",
+    "web/test_courtesy.py",
     "web/test_demo_paths.py",
     "web/test_foreign_items.py",
     "web/test_gateway_hooks.py",

@@ -13,6 +13,7 @@ from hub.desk.answers import Author, NotKept
 from hub.desk.ways import Closed
 from hub.errors import SendFailed
 from hub.message import clean_text
+from hub.store.heard import read_heard
 from hub.store.threads import (
     Wanted,
     find_conversation,
@@ -170,10 +171,21 @@ async def release_conversation(call: Call, conversation_id: Id, body: Release) -
 
 @conversations.route("POST", "/conversations/{conversation_id}/read", tag="conversations")
 async def read_conversation(call: Call, conversation_id: Id) -> None:
-    """Agents have read all of it."""
+    """Agents have read all of it; the customer sees that where her channel shows it."""
     found = await find_thread(call, conversation_id)
     with refusals():
         await call.state.desk.read(found)
+    if last := await call.state.store.read(read_heard, found):
+        call.state.courtesy.mark_read(*last)
+
+
+@conversations.route("POST", "/conversations/{conversation_id}/typing", tag="conversations")
+async def show_typing(call: Call, conversation_id: Id) -> None:
+    """An agent is writing an answer: the customer sees it for some seconds, where her channel shows
+    it. Call it again every few seconds while that goes on."""
+    found = await find_thread(call, conversation_id)
+    if last := await call.state.store.read(read_heard, found):
+        call.state.courtesy.show_typing(*last)
 
 
 async def find_thread(call: Call, conversation_id: bytes) -> bytes:

@@ -8,6 +8,7 @@ from aiohttp import web
 from hub.bus import Bus
 from hub.channels import Channels
 from hub.clock import Clock
+from hub.courtesy import Courtesy
 from hub.desk.answers import Desk
 from hub.intake import Intake
 from hub.metrics import Metrics
@@ -35,6 +36,7 @@ class State:
     spool: Spool
     metrics: Metrics
     pauses: Pauses
+    courtesy: Courtesy
     templates: Templates = field(default_factory=Templates)
     demo: bool = False
     beat: Callable[[], float] | None = None
