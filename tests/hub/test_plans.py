@@ -30,6 +30,7 @@ from hub.signal import (
 )
 from hub.store.attachments import due
 from hub.store.changes import START, changes_after, newest_place
+from hub.store.channels import load_traffic
 from hub.store.customers import list_customers
 from hub.store.dead import list_letters
 from hub.store.health import read_backlog
@@ -176,6 +177,7 @@ async def keep_house(scene: Scene) -> None:
     await hub.store.write(due, at, at + 1)
     await hub.store.write(take_due, at, at + 1, 8)
     await hub.store.read(read_backlog, at)
+    await hub.store.read(load_traffic)
     await hub.store.read(list_letters, None, 50)
     place = await hub.store.read(newest_place)
     await hub.store.read(changes_after, place, 500)
