@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 
 from hub.store.schema import messages
+from hub.web.media import ACTIVE
 from tests.hub.hosts import Server, picture, serve
 from tests.running import House, running_hub
 
@@ -199,3 +201,20 @@ async def test_a_size_that_nobody_told_is_asked_for(
         _, sent = await house.api("POST", f"/conversations/{thread}/messages", {"media": [pdf]})
         assert bot.asked == [f"HEAD {url}"]
         assert sent["items"][0]["text"] == f"bill.pdf: {server.url(url)}", "30 MB are too many"
+
+
+@pytest.mark.parametrize(
+    ("mime", "is_told"),
+    [
+        ("audio/ogg", True),
+        ("application/pdf", True),
+        ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", True),
+        ("text/plain; charset=utf-8", True),
+        ("text/html", False),
+        ("image/svg+xml", False),
+        ("application/xhtml+xml", False),
+        ("application/javascript", False),
+    ],
+)
+def test_a_public_link_never_tells_a_type_that_runs(mime: str, is_told: bool) -> None:
+    assert (ACTIVE.match(mime) is None) is is_told
