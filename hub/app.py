@@ -17,6 +17,7 @@ from aiohttp import web
 from hub.accounts import open_channels
 from hub.attachments import Attachments
 from hub.bus import Bus
+from hub.carried import Carried
 from hub.catch_up import CatchingUp
 from hub.channels import Channels
 from hub.chat import Dialog, collect
@@ -191,6 +192,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
             )
         metrics = Metrics(channels.by_name)
         intake = Intake(store, bus, clock, channels, metrics, traces)
+        intake.carried = Carried(folder, limits.media_bytes)
         spool = Spool(settings.hub.spool, limits.spool_bytes)
         templates = load_templates(settings.hub.templates)
         desk = Desk(store, bus, clock, channels, limits, templates)
@@ -216,7 +218,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         upkeep = Upkeep(store, clock, channels)
         worker.beside += [pauses.run, upkeep.run]
         courtesy = Courtesy(channels, metrics)
-        answers.show_typing = courtesy.typing_while_slow
+        answers.typing = courtesy.typing_in
         if courtesy.has_to_acknowledge:
             intake.acknowledge = courtesy.acknowledge
         state = State(

@@ -1,14 +1,16 @@
 """Accept: what a webhook brought becomes durable, once, before the provider hears 200."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from hub.bus import Bus
+from hub.carried import Carried
 from hub.channels import Channel, Channels
 from hub.clock import Clock, Micros, new_id
-from hub.connector import Hook
+from hub.connector import CarriesMedia, Hook
 from hub.errors import HookRejected, HookUnreadable, StoreUnavailable
 from hub.message import Inbound, Receipt
 from hub.metrics import Metrics
@@ -21,6 +23,9 @@ from hub.store.rows import Row, as_json, inbound_row
 from hub.traces import Traces
 
 log = structlog.get_logger(__name__)
+
+LARGE = 256 * 1024
+"""Bytes of a hook from which reading it would hold up everything else, so a thread does."""
 
 
 @dataclass(slots=True)
@@ -62,13 +67,25 @@ class Intake:
         self._traces = traces
         self.acknowledge: Callable[[Channel, Inbound], None] | None = None
         """Told of each message that is newly stored; must not raise or block."""
+        self.carried: Carried | None = None
+        """Keeps the attachments that come inside hooks."""
 
     async def take(self, channel: Channel, hook: Hook) -> Accepted:
         """Store what a genuine hook of `channel` brought, whatever it says; returns after the
         commit. Raises StoreUnavailable."""
         channel = self.reader(channel, hook)
-        parsed, dead = _read(channel, hook)
+        parsed, dead = await self._read(channel, hook)
         return await self.accept(channel, parsed, raw=hook, dead=dead)
+
+    async def _read(self, channel: Channel, hook: Hook) -> tuple[list[Parsed], str]:
+        """What a genuine hook says, its attachments kept, or why it cannot be read."""
+        if len(hook.body) > LARGE:
+            parsed, dead = await asyncio.to_thread(_read, channel, hook)
+        else:
+            parsed, dead = _read(channel, hook)
+        if self.carried is not None and isinstance(channel.connector, CarriesMedia):
+            parsed = await self.carried.keep(channel.connector, hook, parsed)
+        return parsed, dead
 
     def reader(self, channel: Channel, hook: Hook) -> Channel:
         """Whose connector reads a genuine hook of `channel`: its own, but for a hook of another
@@ -85,7 +102,7 @@ class Intake:
         found: list[tuple[Channel, list[Parsed], Acceptance, Hook]] = []
         for received, hook in hooks:
             channel = self.reader(received, hook)
-            parsed, dead = _read(channel, hook)
+            parsed, dead = await self._read(channel, hook)
             parsed = self._disown(channel, parsed, hook)
             item, _ = self._sort_all(channel, parsed, new_id(), hook, dead)
             found.append((channel, parsed, item, hook))
@@ -125,7 +142,7 @@ class Intake:
         in its thread already stays as it is; the hook's dead letters are gone, but for what is
         still dead of it. Raises StoreUnavailable, or what the store says."""
         channel = self.reader(channel, raw)
-        parsed, dead = _read(channel, raw)
+        parsed, dead = await self._read(channel, raw)
         parsed = self._disown(channel, parsed, raw)
         try:
             return await self._accept(channel, parsed, hook_id, dead=dead, again=True)

@@ -49,6 +49,7 @@ WHOLE_HUB = {
     "hub/test_turns.py",
     "hub/test_two_workers.py",
     "hub/test_upkeep.py",
+    "journeys/test_mail.py",
     "journeys/test_meta_channels.py",
     "web/test_api.py",
     "web/test_api_dead.py",
