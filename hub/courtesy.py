@@ -3,8 +3,9 @@ the provider that a message has arrived. Never awaited, never repeated when it f
 a slow provider costs its own channel's courtesies and nothing else."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from hub.connector import Acknowledges, MarksRead, Types
 from hub.errors import SendFailed
 from hub.message import Address, Inbound, Message, Outbound
 from hub.metrics import Metrics
+from hub.store.claims import Work
 
 log = structlog.get_logger(__name__)
 
@@ -67,23 +69,30 @@ class Courtesy:
         if self._begin(channel, "typing", lambda: connector.show_typing(out)):
             _remember(self._shown, key, now)
 
-    def typing_while_slow(self, channel_id: bytes, recipient: str, last: str) -> Callable[[], None]:
-        """Show typing once SLOW seconds have passed, and again before it would vanish, until the
-        result is called."""
-        channel = self._channels.by_id.get(channel_id)
-        if channel is None or not isinstance(channel.connector, Types):
-            return _nothing
+    @contextlib.contextmanager
+    def typing_in(self, work: Work) -> Iterator[None]:
+        """Show typing once the block has lasted SLOW seconds, and again before it would vanish."""
+        address = work.address
+        channel = self._channels.by_id.get(address["channel_id"]) if address else None
+        if address is None or channel is None or not isinstance(channel.connector, Types):
+            yield
+            return
+        recipient = address["external_id"]
+        last = (work.message or {}).get("external_id") or ""
         loop, every = asyncio.get_running_loop(), _renewed_after(channel)
         end = loop.time() + LONGEST
         timer = loop.call_later(SLOW, lambda: show())
 
         def show() -> None:
             nonlocal timer
-            self.show_typing(channel_id, recipient, last)
+            self.show_typing(channel.id, recipient, last)
             if loop.time() < end and not self._closed:
                 timer = loop.call_later(every, show)
 
-        return lambda: timer.cancel()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def mark_read(self, channel_id: bytes, recipient: str, last: str) -> None:
         """Show the customer that her messages up to `last` were read, once."""
@@ -148,7 +157,3 @@ def _remember(
     memory.move_to_end(key)
     if len(memory) > REMEMBERED:
         memory.popitem(last=False)
-
-
-def _nothing() -> None:
-    pass

@@ -1,10 +1,10 @@
 """Answer: one event of a conversation, through its dialog, to everything it causes."""
 
 import asyncio
-import contextlib
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -47,8 +47,6 @@ from hub.templates import TemplateMisuse, Templates
 log = structlog.get_logger(__name__)
 
 MAX_RESTARTS = 20
-ShowTyping = Callable[[bytes, str, str], Callable[[], None]]
-"""Of a channel, to whom, after which message of hers."""
 
 
 class Answerer:
@@ -69,8 +67,8 @@ class Answerer:
         self._dialogs = dialogs
         self._settings = settings
         self._templates = templates or Templates()
-        self.show_typing: ShowTyping | None = None
-        """Begins to show typing once a turn has become slow; what it gives ends that."""
+        self.typing: Callable[[Work], AbstractContextManager[object]] = nullcontext
+        """What shows the customer that a turn takes long, while it does."""
 
     async def answer(self, work: Work) -> Ending:
         """Handle the event of `work`. Raises LeaseLost and StoreUnavailable: the event stays."""
@@ -94,22 +92,9 @@ class Answerer:
         if started is None:
             return ending
         dialog, event, context, run = started
-        with self._typing(scene):
+        with self.typing(work):
             await self._play(scene, dialog, event, context, run)
         return ending
-
-    @contextlib.contextmanager
-    def _typing(self, scene: "Scene") -> Iterator[None]:
-        address = scene.work.address
-        if self.show_typing is None or address is None:
-            yield
-            return
-        last = (scene.work.message or {}).get("external_id") or ""
-        stop = self.show_typing(address["channel_id"], address["external_id"], last)
-        try:
-            yield
-        finally:
-            stop()
 
     def _begin(self, scene: "Scene") -> tuple[Dialog, Event, Context, RunState] | None:
         """Which dialog goes on with which event, or None when nothing is to be said."""
@@ -258,7 +243,7 @@ class Answerer:
         while True:
             await asyncio.sleep(lease / 3)
             # Whoever lost the lease learns it when the result is recorded.
-            with contextlib.suppress(StoreUnavailable):
+            with suppress(StoreUnavailable):
                 await self._store.write(renew, work.id, work.token, round(lease * SECOND))
 
 
