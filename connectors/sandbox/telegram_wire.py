@@ -111,7 +111,8 @@ def content(said: CustomerMessage, file: Media | None, sender: Json) -> Json:
 
 
 def _file_content(said: CustomerMessage, file: Media) -> Json:
-    facts, told = file_facts(file), {}
+    facts = file_facts(file)
+    told: Json = {}
     if said.file is not None and said.file.caption:
         told["caption"] = said.file.caption
     if file.kind == "image":
