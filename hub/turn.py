@@ -16,7 +16,7 @@ from hub.channels import Channel, Channels
 from hub.chat import Customer, Dialog, DialogMisuse, HandOver, Say
 from hub.clock import SECOND, Clock, Micros, answer_id, id_text
 from hub.compose import compose
-from hub.errors import StoreUnavailable
+from hub.errors import SendFailed, StoreUnavailable
 from hub.journal import (
     Answered,
     Cancelled,
@@ -396,4 +396,5 @@ def _reason(run: RunState, outcome: Failed | Mismatch) -> str:
     log.error("dialog failed", dialog=run.dialog, error=type(cause).__name__, frames=frames)
     if isinstance(error, DialogMisuse | TemplateMisuse):
         return str(error)  # names and the cure, nothing a customer wrote
-    return f"dialog {run.dialog} failed with {type(cause).__name__}"
+    told = f": {cause.reason}" if isinstance(cause, SendFailed) else ""
+    return f"dialog {run.dialog} failed with {type(cause).__name__}{told}"

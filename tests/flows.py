@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from hub.chat import Chat, TimedOut, dialog
+from hub.message import Media, Message
 
 
 class Bench:
@@ -71,6 +72,11 @@ async def talkative(chat: Chat) -> None:
 async def broken(chat: Chat) -> None:
     await chat.say("about to break")
     raise ValueError("the customer wrote: break please")
+
+
+@dialog("unsendable", on=["send what cannot go"])
+async def unsendable(chat: Chat) -> None:
+    await chat.say(Message.of(media=(Media(kind="file", size=2**40),)))
 
 
 @dialog("poison", on=["poison please"])

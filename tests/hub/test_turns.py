@@ -122,6 +122,14 @@ async def test_a_dialog_that_raises_apologises_once(tmp_path: Path) -> None:
         assert scene.shown(APOLOGY) == 1
 
 
+async def test_agents_are_told_why_what_a_dialog_says_cannot_go(tmp_path: Path) -> None:
+    async with playing(tmp_path, "wa") as scene:
+        await scene.house.writes("wa", "send what cannot go")
+        await scene.quiet()
+        (_, note), *_ = [one for one in await thread(scene) if one[0] == "note"]
+        assert note.startswith("dialog unsendable failed with MediaFailed: this channel takes")
+
+
 async def test_a_dialog_of_another_version_goes_to_the_agents(tmp_path: Path) -> None:
     async with playing(tmp_path, "wa") as scene:
         await scene.house.writes("wa", "my order")
