@@ -47,6 +47,7 @@ from hub.store import Store, migrate_database, open_store, sqlite_path
 from hub.store.sqlite import FileLock, create_engine, explain
 from hub.store.sweep import recover
 from hub.store.writer_process import Child, fork_writer
+from hub.subscribe import Subscribing
 from hub.template_files import load_templates
 from hub.template_sync import TemplateSync
 from hub.traces import tracing
@@ -212,6 +213,7 @@ async def _open_parts(settings: Settings, clock: Clock, store: Store) -> AsyncIt
         )
         worker.beside.append(TemplateSync(store, bus, clock, channels).run)
         worker.beside.append(Naming(store, bus, clock, channels).run)
+        worker.beside.append(Subscribing(channels).run)
         worker.beside.append(Polling(store, channels, intake, metrics, alone=alone).run)
         first, poll = limits.resume_after, limits.poll
         pauses = Pauses(store, bus, clock, channels, outbox, metrics, first=first, poll=poll)

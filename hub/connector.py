@@ -349,6 +349,13 @@ class Polls(Protocol):
 
 
 @runtime_checkable
+class Subscribes(Protocol):
+    async def subscribe(self) -> None:
+        """Tell the provider where to call, if that is wanted; repeatable. Raises a SendFailed."""
+        ...
+
+
+@runtime_checkable
 class Acknowledges(Protocol):
     async def acknowledge(self, inbound: Inbound) -> None:
         """Tell the provider, once a message is stored, that it has arrived, where the customer's
