@@ -27,6 +27,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.ports import free_port
+
 PASSWORD = "mail-s3cret"
 DOVECOT = """
 base_dir = {folder}/run
@@ -145,12 +147,6 @@ def authenticate(
 ) -> AuthResult:
     right = isinstance(data, LoginPassword) and data.password.decode() == PASSWORD
     return AuthResult(success=right)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

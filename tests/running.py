@@ -10,7 +10,6 @@ The clock is the hub's and the stand-ins' alike, so a moved clock moves both.
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from hub.store import tokens
 from hub.store.schema import messages
 from hub.store.sweep import pending
 from tests.databases import url_of
+from tests.ports import free_port
 
 WA_ACCOUNT = "106500000000777"
 SMS_NUMBER = "+15550100"
@@ -260,9 +260,3 @@ async def running_hub(
             tokens.create_token, "test", "admin", tokens.hash_secret(secret), clock.now()
         )
         yield House(hub, url, sandboxes, session, secret)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from tests.faults import dialogs, hooks
 from tests.faults.checker import Call, Evidence, HookPost, Row
 from tests.faults.driver import Post, Said
 from tests.faults.hooks import Line
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = {
@@ -377,9 +377,3 @@ async def open_house(
                 await one.process.kill()
             if house.hub is not None:
                 await house.hub.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
