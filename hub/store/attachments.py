@@ -101,21 +101,24 @@ def settle(
 ) -> None:
     """Record what became of a fetch: `attachment` is the Media as JSON with its new state;
     with `due_at` it is tried again. A final failure becomes a dead letter; the message stays. One
-    that an outbound message waited for lets it go, or fail."""
-    if due_at is None and row["direction"] == "in":
-        _settle_letter(conn, row["id"], reason, at)
+    that an outbound message waited for lets it go, or fail. What was fetched for an attachment in
+    whose place an edit has put another changes nothing."""
+    mine = media.c.id == row["id"]
     done = conn.execute(
         media.update()
-        .where(media.c.id == row["id"], media.c.state != "erased")
+        .where(mine, media.c.state != "erased", media.c.created_at == row["created_at"])
         .values(media=attachment, state=attachment.get("state", "pending"), due_at=due_at)
     )
     if not done.rowcount:
         # Taken back while it was fetched: what came must go.
         left = {name: attachment[name] for name in ("kind", "path") if name in attachment}
-        conn.execute(media.update().where(media.c.id == row["id"]).values(media=left, due_at=at))
+        erased = media.update().where(mine, media.c.state == "erased")
+        conn.execute(erased.values(media=left, due_at=at))
         return
     if due_at is not None:
         return
+    if row["direction"] == "in":
+        _settle_letter(conn, row["id"], reason, at)
     content = conn.execute(
         sa.select(messages.c.content).where(messages.c.id == row["message_id"]).with_for_update()
     ).scalar()

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.clock import DAY, Micros
+from hub.clock import DAY, Micros, new_id
 from hub.message import Message
 from hub.signal import Edit, Reaction, Unsend
 from hub.store.hub_tables import early
@@ -80,6 +80,7 @@ def _find(conn: sa.Connection, channel_id: bytes, external_id: str) -> Row | Non
             sa.select(
                 messages.c.id,
                 messages.c.conversation_id,
+                messages.c.channel_id,
                 messages.c.kind,
                 messages.c.text,
                 messages.c.content,
@@ -161,7 +162,7 @@ def _edit(conn: sa.Connection, message: Row, signal: Edit, at: Micros) -> None:
     if last is not None and (signal.at < last or (signal.at == last and same)):
         return
     if after:
-        _exchange(conn, message["id"], before, after, at)
+        _exchange(conn, message, before, after, at)
     values = {"text": said.text, "kind": kind, "content": new, "edited_at": signal.at}
     _change(conn, message, values, at)
 
@@ -174,16 +175,18 @@ def _same(before: Sequence[Row], item: int, given: Row) -> Row | None:
 
 
 def _exchange(
-    conn: sa.Connection, message_id: bytes, before: list[Row], after: list[Row], at: Micros
+    conn: sa.Connection, message: Row, before: list[Row], after: list[Row], at: Micros
 ) -> None:
-    """Have another attachment that an edit put in an old one's place fetched."""
-    for item, given in enumerate(after[: len(before)]):
-        if _same(before, item, given) is None:
-            conn.execute(
-                media.update()
-                .where(media.c.message_id == message_id, media.c.item == item)
-                .values(media=given, state="pending", attempt=0, due_at=at, created_at=at)
-            )
+    """Have the attachments fetched that an edit put in old ones' places, or added."""
+    for item, given in enumerate(after):
+        if _same(before, item, given) is not None:
+            continue
+        values = {"media": given, "state": "pending", "attempt": 0, "due_at": at, "created_at": at}
+        place = {"message_id": message["id"], "item": item}
+        same = [media.c[name] == value for name, value in place.items()]
+        if not conn.execute(media.update().where(*same).values(values)).rowcount:
+            whose = {"id": new_id(), "channel_id": message["channel_id"]}
+            conn.execute(media.insert().values(**whose, **place, **values))
 
 
 def _unsend(conn: sa.Connection, message: Row, signal: Unsend, at: Micros) -> None:

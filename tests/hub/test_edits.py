@@ -161,6 +161,34 @@ async def test_another_photo_in_its_place_is_fetched(line: Line) -> None:
     assert (row["media"]["provider_id"], row["state"]) == ("p2", "pending")
 
 
+@pytest.mark.parametrize("order", list(permutations(["message", "edit"])))
+async def test_photos_that_an_edit_adds_are_fetched(line: Line, order: tuple[str, ...]) -> None:
+    other = PHOTO.model_copy(update={"provider_id": "p2"})
+    for one in order:
+        if one == "message":
+            await line.accept(arrival(line))
+        else:
+            await line.signal(edit("hello", 1, media=(PHOTO, other)))
+    rows = await line.store.write(due, AT, AT + 300 * SECOND)
+    assert [(row["item"], row["media"]["provider_id"]) for row in rows] == [(0, "p1"), (1, "p2")]
+    await line.store.write(settle, rows[1], {**rows[1]["media"], "state": "stored"}, AT)
+    [row] = await line.rows()
+    assert [one.get("state") for one in row["content"]["media"]] == [None, "stored"]
+
+
+async def test_a_photo_fetched_while_another_took_its_place_is_not_shown(line: Line) -> None:
+    await line.accept(arrival(line, Message.of(media=(PHOTO,))))
+    [row] = await line.store.write(due, AT, AT + 300 * SECOND)
+    other = PHOTO.model_copy(update={"provider_id": "p2"})
+    await line.signal(edit("", 1, media=(other,)), at=AT + SECOND)
+    stored = {**row["media"], "state": "stored", "path": "ab/cd"}
+    await line.store.write(settle, row, stored, AT + 2 * SECOND)
+    [kept] = await line.rows(table=media)
+    assert (kept["state"], kept["media"]["provider_id"]) == ("pending", "p2")
+    [said] = await line.rows()
+    assert said["content"]["media"] == [{"kind": "image", "provider_id": "p2"}]
+
+
 async def test_a_file_fetched_while_it_was_taken_back_goes_too(line: Line) -> None:
     await line.accept(arrival(line, Message.of(media=(PHOTO,))))
     [row] = await line.store.write(due, AT, AT + 300 * SECOND)
