@@ -5,7 +5,6 @@ Mailgun routes, Postmark inbound and SendGrid Inbound Parse, as documented in 20
 
 import base64
 import hmac
-from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from typing import Any
@@ -14,11 +13,13 @@ from urllib.parse import parse_qsl
 import orjson
 
 from connectors._email_parts import (
+    PATIENCE,
     Attachment,
     Letter,
     content_of,
     decoded,
     file_name,
+    is_too_much,
     mailboxes,
     one_line,
     read_mail,
@@ -46,7 +47,12 @@ class Form:
 
     def _read_parts(self, kind: str, body: bytes) -> None:
         head = b"MIME-Version: 1.0\r\nContent-Type: " + kind.encode("latin-1", "replace")
-        mail = BytesParser(policy=policy.HTTP).parsebytes(head + b"\r\n\r\n" + body)
+        if is_too_much(body):
+            raise HookUnreadable("the form has too many parts")
+        try:
+            mail = BytesParser(policy=PATIENCE).parsebytes(head + b"\r\n\r\n" + body)
+        except (RecursionError, AttributeError, ValueError, LookupError, TypeError):
+            raise HookUnreadable("the form's parts cannot be taken apart") from None
         parts = mail.get_payload() if mail.is_multipart() else ()
         for part in parts:
             if not isinstance(part, EmailMessage):

@@ -11,10 +11,19 @@ from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import getaddresses
+from itertools import islice
+from typing import Any
 
 from hub.message import MediaKind
 
 DEEPEST, MOST_PARTS = 20, 200
+MOST_BOUNDARIES, MOST_LINES, MOST_HEADERS = 20_000, 20_000_000, 1000
+LONGEST_HEADER, LONGEST_TEXT, LONGEST_CHAIN = 1000, 4000, 4000
+TEXTS = frozenset({"subject", "to", "cc", "authentication-results"})
+CHAINS = frozenset({"references", "in-reply-to"})
+NO_CHARSETS = frozenset(
+    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf_7", "utf7"}
+)  # Python's own, and one that writes anything; the first two take the square of their length
 CONTROLS = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 SIMILAR = {"gb2312": "gb18030", "gbk": "gb18030", "ks_c_5601-1987": "cp949", "utf8mb4": "utf-8"}
 EXTENSIONS = {
@@ -64,10 +73,37 @@ class Letter:
         return found[0] if found else ""
 
 
+class Patience(policy.EmailPolicy):
+    """The email package's own reading of headers, which takes a minute for 100 kB of quotation
+    marks and falls over others; so what is too long loses its end, what cannot be taken apart
+    stays as it was written."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        if name.lower() in CHAINS:
+            return name, value[-LONGEST_CHAIN:]  # the last id is the mail that is answered
+        return name, value[: LONGEST_TEXT if name.lower() in TEXTS else LONGEST_HEADER]
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        try:
+            return super().header_fetch_parse(name, value)
+        except Exception:
+            return one_line(value)
+
+
+PATIENCE = Patience(utf8=False)
+
+
 def read_mail(raw: bytes) -> Letter:
-    """A mail from its bytes."""
-    mail = BytesParser(policy=policy.default).parsebytes(raw)
+    """A mail from its bytes. One of more parts than can be read has its headers alone."""
+    alone = is_too_much(raw)
+    try:
+        mail = BytesParser(policy=PATIENCE).parsebytes(raw, headersonly=alone)
+    except (RecursionError, AttributeError, ValueError, LookupError, TypeError):
+        alone, mail = True, BytesParser(policy=PATIENCE).parsebytes(raw, headersonly=True)
     assert isinstance(mail, EmailMessage)
+    if alone:
+        return Letter(read_headers(mail), is_whole=False)
     letter = Letter(read_headers(mail))
     letter.content_type = content_type(mail)
     if letter.content_type == "multipart/report":
@@ -84,15 +120,24 @@ def read_mail(raw: bytes) -> Letter:
     return letter
 
 
+def is_too_much(raw: bytes) -> bool:
+    """Would its parts take too much time or memory? Each line is held against the boundary of
+    each part that is open."""
+    if raw.count(b"\n--") > MOST_BOUNDARIES:
+        return True
+    lowered = raw.lower()
+    depth = len(re.findall(rb"boundary[\s*]*=|boundary\*0|message/", lowered))
+    return (depth > DEEPEST and depth * raw.count(b"\n") > MOST_LINES) or depth > 5 * MOST_PARTS
+
+
 def read_headers(mail: EmailMessage) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name in dict.fromkeys(key.lower() for key in mail):
+    for name, value in islice(mail.raw_items(), MOST_HEADERS):
         try:
-            values = [str(value) for value in mail.get_all(name, [])]
+            read = str(PATIENCE.header_fetch_parse(name, value))
         except Exception:
-            # A header that the parser cannot take apart still has its bytes.
-            values = [str(v) for k, v in mail.raw_items() if k.lower() == name]
-        found[name] = [one_line(value) for value in values]
+            read = str(value)
+        found.setdefault(name.lower(), []).append(one_line(read))
     return found
 
 
@@ -178,7 +223,9 @@ def charset_of(part: EmailMessage) -> str:
 
 def decoded(content: bytes, charset: str) -> str:
     """Text in the charset it says, else in UTF-8, else as Windows writes it."""
-    for tried in (SIMILAR.get(charset, charset) or "utf-8", "utf-8"):
+    known = charset.lower().replace("-", "_")
+    declared = "" if known in NO_CHARSETS else SIMILAR.get(charset, charset)
+    for tried in (declared or "utf-8", "utf-8"):
         try:
             return content.decode(tried).replace("\0", "")
         except (LookupError, ValueError):
@@ -188,7 +235,7 @@ def decoded(content: bytes, charset: str) -> str:
 
 def unflowed(text: str, delsp: str) -> str:
     """Paragraphs of format=flowed on one line each (RFC 3676)."""
-    lines: list[str] = []
+    lines: list[list[str]] = []
     joins = False
     for line in text.splitlines():
         quoted = line.startswith(">")
@@ -196,11 +243,11 @@ def unflowed(text: str, delsp: str) -> str:
         soft = line.endswith(" ") and line != "-- " and not quoted
         shown = line[:-1] if soft and delsp.lower() == "yes" else line
         if joins and not quoted:
-            lines[-1] += shown
+            lines[-1].append(shown)
         else:
-            lines.append(shown)
+            lines.append([shown])
         joins = soft
-    return "\n".join(lines)
+    return "\n".join("".join(line) for line in lines)
 
 
 def file_name(part: EmailMessage) -> str:
@@ -224,7 +271,7 @@ def safe_name(name: str) -> str:
 def mailboxes(value: str) -> list[tuple[str, str]]:
     """The names and addresses of a header; an address is put in its normal form."""
     try:
-        pairs = getaddresses([value])
+        pairs = getaddresses([value[:LONGEST_TEXT]])
     except Exception:
         return []
     found = [(one_line(name), normal(address)) for name, address in pairs]
