@@ -330,11 +330,14 @@ def read_template(
     value: dict[str, Any], account: str, waba_id: str, at: Micros
 ) -> TemplateChange | None:
     """What WhatsApp thinks of a template now, told by fields of several names."""
-    name, language = (text_of(value, f"message_template_{which}") for which in ("name", "language"))
+    name = text_of(value, "message_template_name")
+    if not name:
+        return None
+    language = text_of(value, "message_template_language")
     status = text_of(value, "event").lower()
     score = quality(text_of(value, "new_quality_score"))
     category = text_of(value, "new_category") or text_of(value, "message_template_category")
-    if not (name and language and (status or score or category)):
+    if not (language and (status or score or category)):
         return None
     status = STATUS_EVENTS.get(status, status)
     return TemplateChange(account, waba_id, at, name, language, status, score, category.lower())

@@ -2,9 +2,40 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeGuard
 
 from hub.clock import Micros
-from hub.connector import ChannelSettings, Connector, Hook, Limits
+from hub.connector import (
+    Acknowledges,
+    CarriesMedia,
+    ChannelSettings,
+    Connector,
+    Hook,
+    Limits,
+    Types,
+)
+
+
+@cache
+def _fits(kind: type[Connector], ability: type) -> bool:
+    # Python takes 20 microseconds to compare an instance with a Protocol, each time anew.
+    return issubclass(kind, ability)
+
+
+def carries_media(connector: Connector) -> TypeGuard[CarriesMedia]:
+    """Asked for every hook."""
+    return _fits(type(connector), CarriesMedia)
+
+
+def shows_typing(connector: Connector) -> TypeGuard[Types]:
+    """Asked for every turn."""
+    return _fits(type(connector), Types)
+
+
+def acknowledges(connector: Connector) -> TypeGuard[Acknowledges]:
+    """Asked for every message."""
+    return _fits(type(connector), Acknowledges)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from hub.channels import Channel, Channels
-from hub.connector import Acknowledges, MarksRead, Types
+from hub.channels import Channel, Channels, acknowledges, shows_typing
+from hub.connector import MarksRead
 from hub.errors import SendFailed
 from hub.message import Address, Inbound, Message, Outbound
 from hub.metrics import Metrics
@@ -37,9 +37,7 @@ class Courtesy:
         self._shown: OrderedDict[tuple[bytes, str], float] = OrderedDict()
         self._marked: OrderedDict[tuple[bytes, str], str] = OrderedDict()
         self._closed = False
-        self.has_to_acknowledge = any(
-            isinstance(one.connector, Acknowledges) for one in channels.all
-        )
+        self.has_to_acknowledge = any(acknowledges(one.connector) for one in channels.all)
         """Whether any channel wants to hear of each message that was stored."""
 
     async def aclose(self) -> None:
@@ -52,14 +50,14 @@ class Courtesy:
     def acknowledge(self, channel: Channel, inbound: Inbound) -> None:
         """Tell the provider that a message is stored."""
         connector = channel.connector
-        if isinstance(connector, Acknowledges):
+        if acknowledges(connector):
             self._begin(channel, "acknowledge", lambda: connector.acknowledge(inbound))
 
     def show_typing(self, channel_id: bytes, recipient: str, last: str) -> None:
         """Show once that an answer is being written, unless it is shown already; `last` is the
         customer's last message."""
         channel = self._channels.by_id.get(channel_id)
-        if channel is None or not isinstance(channel.connector, Types):
+        if channel is None or not shows_typing(channel.connector):
             return
         connector, key = channel.connector, (channel_id, recipient)
         now = asyncio.get_running_loop().time()
@@ -74,7 +72,7 @@ class Courtesy:
         """Show typing once the block has lasted SLOW seconds, and again before it would vanish."""
         address = work.address
         channel = self._channels.by_id.get(address["channel_id"]) if address else None
-        if address is None or channel is None or not isinstance(channel.connector, Types):
+        if address is None or channel is None or not shows_typing(channel.connector):
             yield
             return
         recipient = address["external_id"]

@@ -8,9 +8,9 @@ import structlog
 
 from hub.bus import Bus
 from hub.carried import Carried
-from hub.channels import Channel, Channels
+from hub.channels import Channel, Channels, carries_media
 from hub.clock import Clock, Micros, new_id
-from hub.connector import CarriesMedia, Hook
+from hub.connector import Hook
 from hub.errors import HookRejected, HookUnreadable, StoreUnavailable
 from hub.message import Inbound, Receipt
 from hub.metrics import Metrics
@@ -83,7 +83,7 @@ class Intake:
             parsed, dead = await asyncio.to_thread(_read, channel, hook)
         else:
             parsed, dead = _read(channel, hook)
-        if self.carried is not None and isinstance(channel.connector, CarriesMedia):
+        if self.carried is not None and carries_media(channel.connector):
             parsed = await self.carried.keep(channel.connector, hook, parsed)
         return parsed, dead
 

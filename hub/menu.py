@@ -161,7 +161,7 @@ def list_row(button: Button, limits: Limits) -> Button | None:
 def number(buttons: tuple[Button, ...], language: str) -> str:
     """The buttons without a url as numbered lines."""
     lines = []
-    for place, button in enumerate((b for b in map(tidy, buttons) if not b.url), 1):
+    for place, button in enumerate((tidy(b) for b in buttons if not b.url), 1):
         numeral = str(place)
         if language.split("-")[0] == "bn":
             numeral = numeral.translate(BANGLA_DIGITS)
@@ -172,6 +172,5 @@ def number(buttons: tuple[Button, ...], language: str) -> str:
 
 def link_lines(buttons: tuple[Button, ...]) -> str:
     """The url buttons as lines."""
-    return "\n".join(
-        f"{b.title}: {b.url}" if b.title else b.url for b in map(tidy, buttons) if b.url
-    )
+    links = (tidy(button) for button in buttons if button.url)
+    return "\n".join(f"{b.title}: {b.url}" if b.title else f"{b.url}" for b in links)
