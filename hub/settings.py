@@ -165,7 +165,7 @@ class LimitSettings(Section):
     hold: Seconds = 604800.0
     resume_after: Seconds = 180.0
     hook_bytes: Count = 4 * _MiB
-    media_bytes: Count = 25 * _MiB
+    media_bytes: Count = 50 * _MiB
     spool_bytes: Count = 256 * _MiB
     workers: Count = 64
     sends: Count = 64
