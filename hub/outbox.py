@@ -190,21 +190,26 @@ class Outbox:
                 self._traces.sent(attempt.row, channel.name, how, time.monotonic() - begun)
         return await self._settle(attempt, outcome)
 
-    async def try_one(self, channel: Channel, address_id: bytes) -> bool:
+    async def try_one(self, channel: Channel, address_id: bytes) -> bool | None:
         """Send the head of an address's line, although its channel is paused. True: the provider
-        has judged the message itself, so the credentials are right. Raises StoreUnavailable."""
+        has judged the message itself, so the channel works; False: it still does not; None:
+        nothing was learnt. Raises StoreUnavailable."""
         claim = self.claim(address_id)
-        claimed = await self._store.each(begin, replace(claim, paused=claim.paused - {channel.id}))
-        if isinstance(claimed, Wait):
+        claim = replace(claim, paused=claim.paused - {channel.id})
+        while isinstance(claimed := await self._store.each(begin, claim), Wait):
             self.note(claimed)
-        if not isinstance(claimed, Attempt):
-            return False
+            if claimed.until != 0:
+                return None
+        if claimed is None:
+            return None
         if claimed.look_up:
             await self.give_up(claimed)
-            return False
+            return None
         outcome = await self._call(channel, claimed)
         await self._settle(claimed, outcome)
-        return isinstance(outcome, Sent) or outcome.final
+        if isinstance(outcome, Sent) or outcome.final:
+            return True
+        return False if outcome.pauses_channel else None
 
     async def _call(self, channel: Channel, attempt: Attempt) -> Sent | SendFailed:
         row = attempt.row

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 DOUBLINGS = 4
 """How often the time between two trials doubles."""
 PATIENCE = 30.0
+TRIED = 3
+"""Lines whose heads are tried, at most, until one of them tells whether the channel works."""
 
 REMEDIES = {
     "whatsapp": "make a new token of a system user in Meta's Business settings, with"
@@ -135,11 +137,12 @@ class Pauses:
         self._metrics.pauses(channel.name, "tried").inc()
         try:
             async with asyncio.timeout(PATIENCE):
+                works = False
                 if isinstance(channel.connector, Identifies):
                     await channel.connector.who_am_i()
                     works = True
-                else:
-                    works = await self._try_one(channel)
+                judged = await self._try_one(channel)
+                works = works if judged is None else judged
         except (SendFailed, TimeoutError) as error:
             code = error.code if isinstance(error, SendFailed) else ""
             name = type(error).__name__
@@ -150,13 +153,18 @@ class Pauses:
             return
         if works:
             await self.resume(channel)
+        else:
+            log.warning("channel stays paused", channel=channel.name)
 
-    async def _try_one(self, channel: Channel) -> bool:
-        """Send one of the messages that wait, where the provider cannot be asked otherwise."""
+    async def _try_one(self, channel: Channel) -> bool | None:
+        """Send one of the messages that wait: an account may be known and yet not be let send.
+        None: there was none to learn from."""
         await self._store.write(release, channel.id)
-        for address_id in await self._store.read(waiting_addresses, channel.id, 1):
-            return await self._outbox.try_one(channel, address_id)
-        return False
+        for address_id in await self._store.read(waiting_addresses, channel.id, TRIED):
+            works = await self._outbox.try_one(channel, address_id)
+            if works is not None:
+                return works
+        return None
 
     async def resume(self, channel: Channel, *, forget: bool = False) -> bool:
         """End a channel's pause in all processes; its queue goes out in order. False: it is not

@@ -34,6 +34,13 @@ class Mute(WhatsApp):
     who_am_i = None  # type: ignore[assignment]  # as if it had none
 
 
+class Restricted(WhatsApp):
+    """A connector of an account that is known still and may not send."""
+
+    async def who_am_i(self) -> str:
+        return "known"
+
+
 @contextlib.asynccontextmanager
 async def opened(folder: Path, **settings: Any) -> AsyncIterator[House]:
     """A hub to which all of NUMBERS have written."""
@@ -185,6 +192,32 @@ async def test_where_nobody_can_be_asked_one_message_is_tried(tmp_path: Path) ->
         mend_token(house)
         clock.move(361.0)
         await assert_all_once_in_order(house, ["echo open"])
+
+
+async def test_an_account_that_may_not_send_stays_paused(tmp_path: Path) -> None:
+    """Meta tells who a restricted account is, and refuses all that it sends."""
+    clock = Clock()
+    async with opened(tmp_path, clock=clock) as house:
+        channel = wa_of(house.hub)
+        told = channel.connector
+        channel.connector = Restricted(told.channel, told.settings, told.http)
+        break_token(house)
+        await write_all(house)
+        await house.until(lambda: all_queued(house))
+        for number, later in enumerate((181.0, 361.0), 1):
+            calls = len(house.whatsapp.log())
+            clock.move(later)
+            await house.until(lambda: len(house.whatsapp.log()) > calls)  # noqa: B023  # called in its round
+            await asyncio.sleep(0.3)
+            assert house.counted("channel_pauses", what="tried") == number
+            assert len(house.whatsapp.log()) == calls + 1, "one message was tried"
+            assert channel.paused
+        assert house.counted("channel_pauses", what="paused") == 1
+        assert house.counted("channel_pauses", what="resumed") == 0
+        mend_token(house)
+        clock.move(721.0)
+        await assert_all_once_in_order(house, ["echo open"])
+        assert house.counted("channel_pauses", what="resumed") == 1
 
 
 async def test_all_processes_pause_and_go_on_together(three: Three) -> None:
