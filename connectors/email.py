@@ -10,7 +10,7 @@ import hmac
 import re
 import time
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -22,6 +22,9 @@ from hub.connector import ChannelSettings, Connector, Hook, HookAnswer, Keep, Li
 from hub.errors import HookRejected, Misconfigured
 from hub.message import Outbound, Sent
 from hub.signal import Parsed
+
+if TYPE_CHECKING:
+    from connectors._email_imap import Troubles
 
 MIB = 1024 * 1024
 Security = Literal["tls", "starttls", "none"]
@@ -97,6 +100,7 @@ class Email(Connector):
         rate=1.0,
     )
     hook_bytes: ClassVar[int] = 40 * MIB
+    troubles: "Troubles | None" = None
 
     @classmethod
     def account(cls, settings: Settings) -> str:
@@ -153,9 +157,11 @@ class Email(Connector):
         return self.settings.imap is not None
 
     async def poll(self, keep: Keep) -> None:
-        from connectors._email_imap import read_mailbox
+        from connectors._email_imap import Troubles, read_mailbox
 
-        await read_mailbox(self.reading, self.channel.hook_url, keep)
+        if self.troubles is None:
+            self.troubles = Troubles()
+        await read_mailbox(self.reading, self.channel.hook_url, keep, self.troubles)
 
     async def who_am_i(self) -> str:
         """Log in to both servers."""
