@@ -35,8 +35,21 @@ HOST = "127.0.0.1"
 CUSTOMER = {"name": "Ayesha Rahman", "number": "+8801711000001"}
 WHATSAPP_ACCOUNT = "106500000000777"
 SMS_NUMBER = "+15550100"
+PAGE_ID = "104800000000001"
+INSTAGRAM_ACCOUNT = "17841400000000001"
+TELEGRAM_BOT = "7000000001"
+# Who she is to platforms that tell no number: ids of their own, by which nobody else knows her.
+MESSENGER_PERSON = "7200000000000001"
+INSTAGRAM_PERSON = "9900000000000001"
+TELEGRAM_USER = "5500000001"
+STANDINS = ("whatsapp", "twilio", "messenger", "instagram", "telegram")
 SITE = "site_demo"
 TOKEN_NAME = "Mina"
+RECEIPT_DELAY = 0.4
+SECRETS = (
+    "secret_key", "access_token", "app_secret", "verify_token", "auth_token", "identity",
+    "page_token", "instagram_token", "hook_token",
+)  # fmt: skip
 LANGUAGE_SAMPLES = (
     ("whatsapp", "+8801811000002", "রফিকুল ইসলাম", ("আমার অর্ডার কোথায়?",)),
     ("twilio", "+8801911000003", "Nadia Karim", ("talk to a person",)),
@@ -50,10 +63,7 @@ async def run(data: Path | None, port: int, open_browser: bool) -> None:
     with _free_port(port) as free, _folder(data) as folder:
         secret = _secrets(folder)
         async with contextlib.AsyncExitStack() as stack:
-            sandboxes = {
-                kind: await stack.enter_async_context(_sandbox(kind))
-                for kind in ("whatsapp", "twilio")
-            }
+            sandboxes = {kind: await stack.enter_async_context(_sandbox(kind)) for kind in STANDINS}
             settings = _settings(folder, free, secret, sandboxes)
             register_secrets(*secret_values(settings))
             hub = await stack.enter_async_context(open_hub(settings))
@@ -139,16 +149,19 @@ def _free_port(port: int) -> Any:
 
 
 def _secrets(folder: Path) -> dict[str, str]:
-    """This folder's secrets, made at its first start."""
+    """This folder's secrets, made at its first start; an older folder gets those it lacks."""
     path = folder / "secrets.json"
-    if path.exists():
-        return dict(json.loads(path.read_text("utf-8")))
-    names = ("secret_key", "access_token", "app_secret", "verify_token", "auth_token", "identity")
-    made = {name: secrets.token_urlsafe(36) for name in names}
+    known = dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    made = {name: secrets.token_urlsafe(36) for name in SECRETS}
     made["account_sid"] = "AC" + secrets.token_hex(16)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(made, file)
+    made["bot_token"] = f"{TELEGRAM_BOT}:{secrets.token_urlsafe(26)}"
+    made |= known
+    if made != known:
+        fresh = path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(made, file)
+        fresh.replace(path)
     return made
 
 
@@ -180,77 +193,128 @@ def _settings(
                 "allow_private_media": True,
             },
             "dialogs": {"modules": ["dialogs"], "default": "welcome"},
-            "channels": {
-                "wa": {
-                    "kind": "whatsapp",
-                    "phone_number_id": WHATSAPP_ACCOUNT,
-                    "access_token": secret["access_token"],
-                    "app_secret": secret["app_secret"],
-                    "verify_token": secret["verify_token"],
-                    "api_base": sandboxes["whatsapp"].base_url,
-                },
-                "sms": {
-                    "kind": "twilio",
-                    "account_sid": secret["account_sid"],
-                    "auth_token": secret["auth_token"],
-                    "sender": SMS_NUMBER,
-                    "api_base": sandboxes["twilio"].base_url,
-                },
-                "site": {
-                    "kind": "webchat",
-                    "site": SITE,
-                    "allowed_origins": [public_url],
-                    "identity": "optional",
-                    "identity_secret": secret["identity"],
-                },
-            },
+            "channels": _channels(public_url, secret, sandboxes),
         },
     )
 
 
+def _channels(
+    public_url: str, secret: dict[str, str], sandboxes: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    bases = {kind: sandbox.base_url for kind, sandbox in sandboxes.items()}
+    app = {"app_secret": secret["app_secret"], "verify_token": secret["verify_token"]}
+    return {
+        "wa": {
+            "kind": "whatsapp",
+            "phone_number_id": WHATSAPP_ACCOUNT,
+            "access_token": secret["access_token"],
+            "api_base": bases["whatsapp"],
+            **app,
+        },
+        "sms": {
+            "kind": "twilio",
+            "account_sid": secret["account_sid"],
+            "auth_token": secret["auth_token"],
+            "sender": SMS_NUMBER,
+            "api_base": bases["twilio"],
+        },
+        "site": {
+            "kind": "webchat",
+            "site": SITE,
+            "allowed_origins": [public_url],
+            "identity": "optional",
+            "identity_secret": secret["identity"],
+        },
+        "tg": {
+            "kind": "telegram",
+            "bot_token": secret["bot_token"],
+            "secret_token": secret["hook_token"],
+            # The stand-in is told of the hook below, so that a start waits for no call.
+            "set_webhook": False,
+            "api_base": bases["telegram"],
+        },
+        "page": {
+            "kind": "messenger",
+            "page_id": PAGE_ID,
+            "access_token": secret["page_token"],
+            "api_base": bases["messenger"],
+            **app,
+        },
+        "ig": {
+            "kind": "instagram",
+            "account_id": INSTAGRAM_ACCOUNT,
+            "login": "instagram",
+            "access_token": secret["instagram_token"],
+            "api_base": bases["instagram"],
+            **app,
+        },
+    }
+
+
 def _accounts(settings: Settings, secret: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    public_url = settings.hub.public_url
+    """The business's account at each stand-in. Those of Meta are of one app, with one hook."""
+    hooks = f"{settings.hub.public_url}/hooks"
+    app = {
+        "app_secret": secret["app_secret"],
+        "verify_token": secret["verify_token"],
+        "hook_url": f"{hooks}/meta",
+        "receipt_delay": RECEIPT_DELAY,
+    }
     whatsapp = {
         "phone_number_id": WHATSAPP_ACCOUNT,
         "display_phone_number": "15550123",
         "waba_id": "102900000000888",
         "access_token": secret["access_token"],
-        "app_secret": secret["app_secret"],
-        "verify_token": secret["verify_token"],
-        "hook_url": f"{public_url}/hooks/wa",
-        "receipt_delay": 0.4,
+        **app,
     }
     twilio = {
         "account_sid": secret["account_sid"],
         "auth_token": secret["auth_token"],
         "number": SMS_NUMBER,
-        "hook_url": f"{public_url}/hooks/sms",
+        "hook_url": f"{hooks}/sms",
         "retry": True,
-        "receipt_delay": 0.4,
+        "receipt_delay": RECEIPT_DELAY,
     }
-    return [("whatsapp", whatsapp), ("twilio", twilio)]
+    telegram = {
+        "token": secret["bot_token"],
+        "secret_token": secret["hook_token"],
+        "hook_url": f"{hooks}/tg",
+    }
+    messenger = {"page_id": PAGE_ID, "access_token": secret["page_token"], **app}
+    instagram = {"ig_id": INSTAGRAM_ACCOUNT, "access_token": secret["instagram_token"], **app}
+    return [
+        ("whatsapp", whatsapp),
+        ("twilio", twilio),
+        ("telegram", telegram),
+        ("messenger", messenger),
+        ("instagram", instagram),
+    ]
 
 
 def _config(secret: dict[str, str]) -> dict[str, Any]:
+    """What the page is told. Phones of one `person` are known to be hers from the start."""
     number = CUSTOMER["number"]
-    return {
-        "customer": CUSTOMER,
-        "phones": [
-            {
-                "kind": "whatsapp",
-                "channel": "wa",
-                "account": WHATSAPP_ACCOUNT,
-                "number": number.removeprefix("+"),
-            },
-            {"kind": "twilio", "channel": "sms", "account": SMS_NUMBER, "number": number},
-            {
-                "kind": "webchat",
-                "channel": "site",
-                "site": SITE,
-                "identity": {"jwt": _identity_token(secret["identity"])},
-            },
-        ],
-    }
+    identity = {"jwt": _identity_token(secret["identity"])}
+    phones = (
+        ("whatsapp", "wa", WHATSAPP_ACCOUNT, number.removeprefix("+")),
+        ("twilio", "sms", SMS_NUMBER, number),
+        ("telegram", "tg", TELEGRAM_BOT, TELEGRAM_USER),
+        ("messenger", "page", PAGE_ID, MESSENGER_PERSON),
+        ("instagram", "ig", INSTAGRAM_ACCOUNT, INSTAGRAM_PERSON),
+    )
+    shown: list[dict[str, Any]] = [
+        {
+            "kind": kind,
+            "channel": channel,
+            "account": account,
+            "number": id,
+            "person": "" if kind in ("whatsapp", "twilio") else kind,
+        }
+        for kind, channel, account, id in phones
+    ]
+    site = {"kind": "webchat", "channel": "site", "site": SITE, "identity": identity, "person": ""}
+    shown.insert(2, site)
+    return {"customer": CUSTOMER, "phones": shown}
 
 
 def _identity_token(secret: str) -> str:

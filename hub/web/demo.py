@@ -3,6 +3,8 @@
 Only for those who are logged in; mounted by `onethread demo` alone.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from yarl import URL
 from hub.web.assets import page
 from hub.web.auth import find_caller, require_caller
 
+LONGEST_WAIT = 25.0
 PHONE_WAIT = aiohttp.ClientTimeout(total=40)
 MEDIA_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 
@@ -34,6 +37,7 @@ def add_demo(app: web.Application, demo: Demo) -> None:
     app[DEMO] = demo
     app.router.add_get("/demo", show)
     app.router.add_get("/demo/config", tell_config)
+    app.router.add_get("/demo/follow", follow)
     app.router.add_get("/demo/sandbox/{kind}/{path:(phones|media)/.+}", pass_on)
     app.router.add_post("/demo/sandbox/{kind}/{path:phones/.+}", pass_on)
 
@@ -47,6 +51,44 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def tell_config(request: web.Request) -> web.StreamResponse:
     await require_caller(request)
     return web.json_response(request.app[DEMO].config)
+
+
+async def follow(request: web.Request) -> web.StreamResponse:
+    """What came or changed on the phones, by kind, as soon as one of them has something.
+
+    The query has a cursor for each kind asked about, and `wait` in seconds; without it all are
+    read at once. A stand-in that does not answer has null. One call for all of them, since a
+    browser opens six connections to a host and every phone would hold one.
+    """
+    await require_caller(request)
+    demo = request.app[DEMO]
+    try:
+        wait = min(float(request.query.get("wait", 0)), LONGEST_WAIT)
+        after = {kind: int(n) for kind, n in request.query.items() if kind in demo.sandboxes}
+    except ValueError:
+        raise web.HTTPBadRequest from None
+    phones = [phone for phone in demo.config["phones"] if phone["kind"] in after]
+    async with asyncio.TaskGroup() as group:
+        reads = {
+            phone["kind"]: group.create_task(_read(demo, phone, after[phone["kind"]], wait))
+            for phone in phones
+        }
+        if reads:
+            when = asyncio.FIRST_COMPLETED if wait > 0 else asyncio.ALL_COMPLETED
+            await asyncio.wait(reads.values(), return_when=when)
+        found = {kind: read.result() for kind, read in reads.items() if read.done()}
+        for read in reads.values():
+            read.cancel()
+    return web.json_response(found)
+
+
+async def _read(demo: Demo, phone: Mapping[str, Any], after: int, wait: float) -> Any:
+    url = URL(demo.sandboxes[phone["kind"]]) / "_sandbox" / "phones" / phone["number"]
+    query = {"account": phone["account"], "after": str(after), "wait": str(wait)}
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        async with demo.session.get(url.with_query(query), timeout=PHONE_WAIT) as answer:
+            answer.raise_for_status()
+            return await answer.json()
 
 
 async def pass_on(request: web.Request) -> web.StreamResponse:

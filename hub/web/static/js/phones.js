@@ -7,8 +7,11 @@ var NEVER_ARRIVED = /* @__PURE__ */ new Set([
 	"failed",
 	"undelivered"
 ]);
-/** Whether the phone has it: what was sent to it and failed on the way never got there. */
-function isShown({ direction, status }) {
+/** Whether the phone has it: what was sent to it and failed on the way never got there, and
+* what was deleted is gone. Telegram tells of no delivery: what it accepts is there. */
+function isShown({ direction, status }, kind = "") {
+	if (status === "deleted") return false;
+	if (kind === "telegram" && status === "accepted") return true;
 	return direction === "in" || !NEVER_ARRIVED.has(status);
 }
 /** `items` with `incoming` taken in, in the order of the phone: an item that comes again (its
@@ -30,21 +33,16 @@ var WAIT_S = 20;
 var SandboxPhone = class {
 	items = y([]);
 	line = y("connecting");
+	kind;
+	next = 0;
 	#path;
 	#account;
 	#name;
-	#next = 0;
-	#stopped = new AbortController();
 	constructor(config, name) {
+		this.kind = config.kind;
 		this.#path = `/demo/sandbox/${config.kind}/phones/${encodeURIComponent(config.number)}`;
 		this.#account = config.account;
-		this.#name = config.kind === "whatsapp" ? name : "";
-	}
-	start() {
-		this.#follow();
-	}
-	stop() {
-		this.#stopped.abort();
+		this.#name = config.kind === "twilio" ? "" : name;
 	}
 	write(written) {
 		const who = this.#name ? { name: this.#name } : {};
@@ -54,39 +52,48 @@ var SandboxPhone = class {
 			...written
 		} });
 	}
-	async #follow() {
-		const wait = backoff();
-		const { signal: stopped } = this.#stopped;
-		while (!stopped.aborted) try {
-			if (document.visibilityState === "hidden") await pause(6e4, stopped);
-			else this.#take(await this.#read(this.line.value === "live" ? WAIT_S : 0));
-			wait.reset();
-		} catch {
-			if (stopped.aborted) return;
-			this.line.value = "offline";
-			this.#next = 0;
-			await pause(wait.next(), stopped);
-		}
-	}
-	#read(seconds) {
-		const query = new URLSearchParams({
-			account: this.#account,
-			after: String(this.#next),
-			wait: String(seconds)
-		});
-		const patience = (seconds + 15) * 1e3;
-		return call(`${this.#path}?${query}`, {
-			signal: this.#stopped.signal,
-			patience
-		});
-	}
-	#take({ items, next }) {
-		const known = this.#next === 0 ? [] : this.items.value;
-		this.#next = next;
+	take({ items, next }) {
+		const known = this.next === 0 ? [] : this.items.value;
+		this.next = next;
 		this.line.value = "live";
 		this.items.value = mergeItems(known, items);
 	}
+	/** It may come back with another memory: its whole screen is read anew then. */
+	lose() {
+		this.line.value = "offline";
+		this.next = 0;
+	}
 };
+/** Follows all phones by one call at a time: a browser opens six connections to a host. */
+async function followPhones(phones, stopped) {
+	const wait = backoff();
+	while (!stopped.aborted) try {
+		if (document.visibilityState === "hidden") await pause(6e4, stopped);
+		else if (await readPhones(phones, stopped)) wait.reset();
+		else await pause(wait.next(), stopped);
+	} catch {
+		if (stopped.aborted) return;
+		for (const phone of phones) phone.lose();
+		await pause(wait.next(), stopped);
+	}
+}
+/** Whether every stand-in answered. */
+async function readPhones(phones, stopped) {
+	const seconds = phones.every((phone) => phone.line.value === "live") ? WAIT_S : 0;
+	const query = new URLSearchParams({ wait: String(seconds) });
+	for (const { kind, next } of phones) query.set(kind, String(next));
+	const patience = (seconds + 15) * 1e3;
+	const found = await call(`/demo/follow?${query}`, {
+		signal: stopped,
+		patience
+	});
+	for (const phone of phones) {
+		const reading = found[phone.kind];
+		if (reading) phone.take(reading);
+		else if (reading === null) phone.lose();
+	}
+	return !Object.values(found).includes(null);
+}
 // src/phones/ListSheet.tsx
 /** WhatsApp's list of choices, as the sheet that opens over the phone. */
 function ListSheet({ item, onChoose, onClose }) {
@@ -167,7 +174,7 @@ function PhoneFrame(props) {
 }
 // src/phones/SandboxItem.tsx
 /** One message on a phone of a provider's stand-in. */
-function SandboxItem({ kind, item, quoted, onButton, onList }) {
+function SandboxItem({ kind, item, quoted, onButton, onQuickReply, onList }) {
 	const own = item.direction === "in";
 	const at = (/* @__PURE__ */ new Date(item.at * 1e3)).toISOString();
 	return /* @__PURE__ */ a("article", {
@@ -191,7 +198,7 @@ function SandboxItem({ kind, item, quoted, onButton, onList }) {
 				children: /* @__PURE__ */ a("strong", { children: item.header })
 			}),
 			item.media.map((media, index) => /* @__PURE__ */ a(MediaView, { media: {
-				kind: media.kind,
+				kind: media.kind === "photo" ? "image" : media.kind,
 				mime: media.mime,
 				url: fileUrl(kind, media.url)
 			} }, media.id ?? index)),
@@ -201,6 +208,14 @@ function SandboxItem({ kind, item, quoted, onButton, onList }) {
 					dir: "auto",
 					children: item.place.name ?? item.place.address ?? t("media.location")
 				})]
+			}),
+			item.kind === "own_contact" && /* @__PURE__ */ a("p", {
+				class: "text",
+				children: t("phone.numberShared")
+			}),
+			item.kind === "unsupported" && /* @__PURE__ */ a("p", {
+				class: "text gone",
+				children: t("thread.unsupported")
 			}),
 			item.text && /* @__PURE__ */ a(RichText, { text: item.text }),
 			item.reaction && /* @__PURE__ */ a(RichText, { text: item.reaction.emoji }),
@@ -227,8 +242,9 @@ function SandboxItem({ kind, item, quoted, onButton, onList }) {
 				}, button.url) : /* @__PURE__ */ a("button", {
 					type: "button",
 					dir: "auto",
+					class: isTapped(item, button) ? "tapped" : void 0,
 					onClick: () => onButton(button),
-					children: button.title
+					children: [isTapped(item, button) && /* @__PURE__ */ a(Icon, { name: item.choice?.answered === false ? "clock" : "check" }), button.title]
 				}, button.id)), item.list_button !== null && /* @__PURE__ */ a("button", {
 					type: "button",
 					dir: "auto",
@@ -236,15 +252,40 @@ function SandboxItem({ kind, item, quoted, onButton, onList }) {
 					onClick: onList,
 					children: [/* @__PURE__ */ a(Icon, { name: "list" }), item.list_button]
 				})]
+			}),
+			item.quick_replies.length > 0 && /* @__PURE__ */ a("div", {
+				class: "chips",
+				children: item.quick_replies.map((reply) => /* @__PURE__ */ a("button", {
+					type: "button",
+					dir: "auto",
+					onClick: () => onQuickReply(reply),
+					children: reply.title
+				}, reply.id))
 			})
 		]
 	});
+}
+/** Telegram shows a tap on the button itself, as waiting until the bot has answered it. */
+function isTapped({ direction, choice }, { id }) {
+	return direction === "out" && choice?.id === id;
 }
 // src/phones/SandboxPhoneView.tsx
 var PLACE = {
 	latitude: 23.7461,
 	longitude: 90.3742
 };
+var PHOTOS = /* @__PURE__ */ new Set([
+	"whatsapp",
+	"telegram",
+	"messenger",
+	"instagram"
+]);
+var PLACES = /* @__PURE__ */ new Set([
+	"whatsapp",
+	"telegram",
+	"messenger"
+]);
+var CAPTIONS = /* @__PURE__ */ new Set(["whatsapp", "telegram"]);
 /** Parts and what is left of the last, as a phone's own SMS app counts. */
 function SmsCount({ id, text }) {
 	const { encoding, parts, left, per } = segmentsOf(text);
@@ -262,13 +303,13 @@ function SmsCount({ id, text }) {
 		]
 	});
 }
-function SandboxPhoneView({ config, phone, customer, spoken }) {
+function SandboxPhoneView({ config, phone, customer, spoken, onWritten }) {
 	const [text, setText] = d("");
 	const [busy, setBusy] = d(false);
 	const [refusal, setRefusal] = d(null);
 	const [open, setOpen] = d(null);
 	const { kind, number } = config;
-	const items = phone.items.value.filter(isShown);
+	const items = phone.items.value.filter((item) => isShown(item, kind));
 	const channel = channelName(kind);
 	const write = async (written) => {
 		if (busy) return false;
@@ -276,6 +317,7 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 		setRefusal(null);
 		try {
 			await phone.write(written);
+			onWritten();
 			return true;
 		} catch (error) {
 			setRefusal(error instanceof CallFailed && !error.passing ? error.detail : "");
@@ -294,10 +336,19 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 			role: "alert",
 			children: refusal ? t("phone.refused", { reason: refusal }) : t("phone.failed")
 		}),
+		kind === "telegram" && items.length === 0 && /* @__PURE__ */ a("button", {
+			type: "button",
+			class: "share",
+			onClick: () => void write({ own_contact: {
+				name: customer.name,
+				phones: [customer.number]
+			} }),
+			children: [/* @__PURE__ */ a(Icon, { name: "smartphone" }), t("phone.shareNumber")]
+		}),
 		/* @__PURE__ */ a(MessageBox, {
 			id: box,
 			label: t("phone.write", {
-				name: customer,
+				name: customer.name,
 				channel
 			}),
 			placeholder: t("phone.placeholder"),
@@ -307,17 +358,17 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 			sendLabel: t("phone.send", { channel }),
 			disabled: busy,
 			...kind === "twilio" ? { describedBy: `${box}-count` } : {},
-			children: kind === "whatsapp" && /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a("button", {
+			children: [PHOTOS.has(kind) && /* @__PURE__ */ a("button", {
 				type: "button",
 				class: "plain",
 				"aria-label": t("phone.photo"),
 				title: t("phone.photo"),
 				onClick: () => void write({ image: {
 					mime: "image/jpeg",
-					caption: t("phone.photoCaption")
+					...CAPTIONS.has(kind) ? { caption: t("phone.photoCaption") } : {}
 				} }),
 				children: /* @__PURE__ */ a(Icon, { name: "image" })
-			}), /* @__PURE__ */ a("button", {
+			}), PLACES.has(kind) && /* @__PURE__ */ a("button", {
 				type: "button",
 				class: "plain",
 				"aria-label": t("phone.place"),
@@ -327,7 +378,7 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 					name: t("phone.placeName")
 				} }),
 				children: /* @__PURE__ */ a(Icon, { name: "mapPin" })
-			})] })
+			})]
 		}),
 		kind === "twilio" && /* @__PURE__ */ a(SmsCount, {
 			id: `${box}-count`,
@@ -336,7 +387,7 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 	] });
 	return /* @__PURE__ */ a(PhoneFrame, {
 		kind,
-		subtitle: number,
+		subtitle: kind === "whatsapp" || kind === "twilio" ? number : customer.name,
 		line: phone.line.value,
 		count: items.length,
 		spoken,
@@ -346,6 +397,11 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 			item,
 			quoted: item.reply_to ? items.find((one) => one.external_id === item.reply_to) : void 0,
 			onButton: ({ id, title }) => void write({ button: {
+				id,
+				title,
+				reply_to: item.external_id
+			} }),
+			onQuickReply: ({ id, title }) => void write({ quick_reply: {
 				id,
 				title,
 				reply_to: item.external_id
@@ -365,21 +421,22 @@ function SandboxPhoneView({ config, phone, customer, spoken }) {
 }
 // src/phones/find.ts
 var digits = (text) => text.replace(/\D/g, "");
-/** The numbers of the demo's phones, as digits: a wa_id has no plus, an SMS sender has. */
-function numbersOf(config) {
-	const numbers = config.phones.flatMap((phone) => "number" in phone ? [phone.number] : []);
-	return new Set([...numbers, config.customer.number].map(digits).filter(Boolean));
+/** The ids of a person's phones, as digits: a wa_id has no plus, an SMS sender has. */
+function numbersOf(config, person = "") {
+	const numbers = config.phones.flatMap((phone) => phone.person === person && "number" in phone ? [phone.number] : []);
+	const own = person === "" ? [config.customer.number] : [];
+	return new Set([...numbers, ...own].map(digits).filter(Boolean));
 }
 /** Whether `message` came from, or goes to, one of those numbers. */
 function isHers(message, numbers) {
 	return numbers.has(digits(message?.address?.external_id ?? ""));
 }
-/** Her conversation's id, or null while she has never written. */
-async function findConversation(config) {
-	if (config.customer.conversation_id) return config.customer.conversation_id;
-	const numbers = numbersOf(config);
+/** The person's conversation's id, or null while that phone has never written. */
+async function findConversation(config, person = "") {
+	if (person === "" && config.customer.conversation_id) return config.customer.conversation_id;
+	const numbers = numbersOf(config, person);
 	for (const phone of config.phones) {
-		const id = "number" in phone ? await conversationAt(phone.number, numbers) : null;
+		const id = phone.person === person && "number" in phone ? await conversationAt(phone.number, numbers) : null;
 		if (id) return id;
 	}
 	return null;
@@ -486,7 +543,15 @@ var Thread = class {
 	loaded = y(false);
 	trouble = y(null);
 	outbox = new Outbox(browserStorage, "demo");
-	rows = O(() => rowsOf(this.messages.value, this.outbox.entries.value));
+	rows = O(() => {
+		const id = this.conversation.value?.id;
+		const own = this.outbox.entries.value.filter((entry) => entry.body.conversation === id);
+		return rowsOf(this.messages.value, own);
+	});
+	/** Whose thread is shown. */
+	person = y("");
+	/** Those whose phone is in her own thread, by what the hub has proof of. */
+	joined = y(/* @__PURE__ */ new Set([""]));
 	lastChannel = O(() => lastChannel(this.messages.value));
 	live;
 	#config;
@@ -509,6 +574,30 @@ var Thread = class {
 	/** What to call her until the hub says. */
 	get customerName() {
 		return this.#config.customer.name;
+	}
+	/** Show this person's thread: her own, or that of somebody not known to be her. */
+	watch(person) {
+		const next = this.joined.value.has(person) ? "" : person;
+		if (next === this.person.value) return;
+		this.#numbers = numbersOf(this.#config, next);
+		this.#known = null;
+		r(() => {
+			this.person.value = next;
+			this.conversation.value = null;
+			this.messages.value = [];
+			this.earlier.value = null;
+			this.loaded.value = false;
+		});
+		this.load();
+	}
+	/** Whoever is reached in the thread of the customer is the customer. */
+	#join({ channels }) {
+		const found = this.#config.phones.filter((phone) => channels.includes(phone.channel));
+		if (!found.some((phone) => phone.person === "")) return;
+		const people = /* @__PURE__ */ new Set([...this.joined.value, ...found.map((phone) => phone.person)]);
+		if (people.size === this.joined.value.size) return;
+		this.joined.value = people;
+		this.watch(this.person.value);
 	}
 	start() {
 		this.live.start();
@@ -551,13 +640,17 @@ var Thread = class {
 		this.#flush();
 	}
 	async #read() {
-		const id = this.#known ?? await findConversation(this.#config);
+		const person = this.person.value;
+		const id = this.#known ?? await findConversation(this.#config, person);
+		if (person !== this.person.value) return;
 		if (id === null) {
 			this.loaded.value = true;
 			return;
 		}
 		this.#known = id;
 		const [conversation, page] = await Promise.all([fetchConversation(id), call(`/api/v1/conversations/${id}/messages?limit=${PAGE}`)]);
+		if (person !== this.person.value) return;
+		this.#join(conversation);
 		r(() => {
 			this.conversation.value = conversation;
 			this.messages.value = mergeMessages([], page.items);
@@ -593,7 +686,10 @@ var Thread = class {
 		const messages = hers.flatMap((item) => item.message ? [item.message] : []);
 		const conversation = hers.findLast((item) => item.conversation)?.conversation;
 		r(() => {
-			if (conversation) this.conversation.value = conversation;
+			if (conversation) {
+				this.conversation.value = conversation;
+				this.#join(conversation);
+			}
 			this.messages.value = mergeMessages(this.messages.value, messages);
 		});
 		this.#settle(messages);
@@ -633,7 +729,7 @@ var Thread = class {
 					key: client_id
 				});
 				r(() => {
-					this.messages.value = mergeMessages(this.messages.value, answer.items);
+					if (body.conversation === this.conversation.value?.id) this.messages.value = mergeMessages(this.messages.value, answer.items);
 					this.outbox.settle(client_id);
 				});
 				wait.reset();
@@ -831,10 +927,12 @@ function keepDraft(conversation, text) {
 }
 /** Where an agent answers: reply or note, and by which channel. */
 function Composer({ thread, phones }) {
-	const [picked, setPicked] = d("");
+	const [chosen, setChosen] = d("");
 	const conversation = thread.conversation.value;
 	const last = thread.lastChannel.value;
-	const channel = picked || last || phones[0]?.channel || null;
+	const reached = phones.filter((phone) => conversation ? conversation.channels.includes(phone.channel) : phone.person === thread.person.value);
+	const picked = reached.some((phone) => phone.channel === chosen) ? chosen : "";
+	const channel = picked || last || reached[0]?.channel || null;
 	const kindOf = (name) => phones.find((phone) => phone.channel === name)?.kind ?? name;
 	const note = mode.value === "note";
 	const id = conversation?.id ?? "";
@@ -880,11 +978,11 @@ function Composer({ thread, phones }) {
 					class: "picker",
 					children: [/* @__PURE__ */ a("span", { children: t("composer.by") }), /* @__PURE__ */ a("select", {
 						value: picked,
-						onChange: (event) => setPicked(event.currentTarget.value),
+						onChange: (event) => setChosen(event.currentTarget.value),
 						children: [/* @__PURE__ */ a("option", {
 							value: "",
 							children: last ? t("composer.auto", { channel: channelName(kindOf(last)) }) : channelName(kindOf(channel))
-						}), phones.map((phone) => /* @__PURE__ */ a("option", {
+						}), reached.map((phone) => /* @__PURE__ */ a("option", {
 							value: phone.channel,
 							children: channelName(phone.kind)
 						}, phone.channel))]
@@ -1059,6 +1157,10 @@ function ThreadView({ thread, phones, say, shown }) {
 					/* @__PURE__ */ a(Owner, { thread })
 				]
 			}),
+			/* @__PURE__ */ a(Whose, {
+				thread,
+				phones
+			}),
 			ideas && !empty && /* @__PURE__ */ a("div", {
 				id: "ideas",
 				children: /* @__PURE__ */ a(Ideas, { say })
@@ -1099,6 +1201,39 @@ function ThreadView({ thread, phones, say, shown }) {
 		]
 	});
 }
+/** Whose thread is shown: the customer's, or that of a phone the hub cannot know to be hers. */
+function Whose({ thread, phones }) {
+	const joined = thread.joined.value;
+	const person = thread.person.value;
+	const others = phones.filter((phone) => !joined.has(phone.person));
+	const known = phones.filter((phone) => joined.has(phone.person));
+	if (others.length === 0) return null;
+	const names = known.map(({ kind }) => channelName(kind)).join(", ");
+	return /* @__PURE__ */ a("div", {
+		class: "whose",
+		children: [/* @__PURE__ */ a("label", { children: [/* @__PURE__ */ a("span", {
+			class: "unseen",
+			children: t("person.whose")
+		}), /* @__PURE__ */ a("select", {
+			value: person,
+			onChange: (event) => thread.watch(event.currentTarget.value),
+			children: [/* @__PURE__ */ a("option", {
+				value: "",
+				children: t("person.known", {
+					name: thread.customerName,
+					channels: names
+				})
+			}), others.map(({ kind, person: id }) => /* @__PURE__ */ a("option", {
+				value: id,
+				children: t("person.other", { channel: channelName(kind) })
+			}, id))]
+		})] }), person !== "" && /* @__PURE__ */ a("p", {
+			class: "hint",
+			role: "note",
+			children: person === "telegram" ? t("person.whyTelegram") : t("person.why", { channel: channelName(person) })
+		})]
+	});
+}
 function RowView({ row, thread, phones, name }) {
 	const kindOf = (channel) => phones.find((phone) => phone.channel === channel)?.kind ?? channel;
 	switch (row.kind) {
@@ -1121,7 +1256,7 @@ function RowView({ row, thread, phones, name }) {
 	}
 }
 // src/phones/WebchatView.tsx
-function WebchatView({ visitor, customer, spoken, shown }) {
+function WebchatView({ visitor, customer, spoken, shown, onWritten }) {
 	const [text, setText] = d("");
 	const items = visitor.items.value;
 	const entries = visitor.outbox.entries.value;
@@ -1147,6 +1282,7 @@ function WebchatView({ visitor, customer, spoken, shown }) {
 		},
 		onSend: () => {
 			visitor.write({ text });
+			onWritten();
 			setText("");
 		},
 		sendLabel: t("phone.send", { channel })
@@ -1503,13 +1639,20 @@ function Demo({ config }) {
 	}));
 	const [chosen, setChosen] = d("thread");
 	A(() => {
-		for (const { client } of devices) client.start();
+		const clients = devices.map((device) => device.client);
+		for (const client of clients) if (client instanceof WebchatVisitor) client.start();
+		const stopped = new AbortController();
+		followPhones(clients.filter((client) => client instanceof SandboxPhone), stopped.signal);
 		thread.start();
+		return () => stopped.abort();
 	}, [devices, thread]);
 	const say = (kind, text) => {
 		const device = devices.find((one) => one.config.kind === kind);
-		if (device?.client instanceof WebchatVisitor) device.client.write({ text });
-		else device?.client.write({ text }).catch(() => setChosen(kind));
+		if (!device) return;
+		lookAt(kind);
+		thread.watch(device.config.person);
+		if (device.client instanceof WebchatVisitor) device.client.write({ text });
+		else device.client.write({ text }).catch(() => setChosen(kind));
 	};
 	const { name } = config.customer;
 	const tabs = [...devices.map(({ config: { kind } }) => ({
@@ -1583,33 +1726,56 @@ function Demo({ config }) {
 			}) }),
 			/* @__PURE__ */ a("main", {
 				class: "stage",
-				children: [devices.map(({ config: phone, client }) => /* @__PURE__ */ a("section", {
-					class: "cell",
-					...panel(phone.kind, channelName(phone.kind)),
-					children: client instanceof WebchatVisitor ? /* @__PURE__ */ a(WebchatView, {
-						visitor: client,
-						customer: name,
-						spoken: narrow.value,
-						shown: shown("webchat")
-					}) : phone.kind === "webchat" ? null : /* @__PURE__ */ a(SandboxPhoneView, {
-						config: phone,
-						phone: client,
-						customer: name,
-						spoken: narrow.value
+				children: [
+					!narrow.value && /* @__PURE__ */ a("nav", {
+						class: "jumps",
+						"aria-label": t("app.phones"),
+						children: devices.map(({ config: { kind } }) => /* @__PURE__ */ a("button", {
+							type: "button",
+							"data-kind": kind,
+							onClick: () => lookAt(kind),
+							children: [/* @__PURE__ */ a(Icon, { name: glyphOf(kind) }), channelName(kind)]
+						}, kind))
+					}),
+					/* @__PURE__ */ a("div", {
+						class: "strip",
+						children: devices.map(({ config: phone, client }) => /* @__PURE__ */ a("section", {
+							class: "cell",
+							...panel(phone.kind, channelName(phone.kind)),
+							children: client instanceof WebchatVisitor ? /* @__PURE__ */ a(WebchatView, {
+								visitor: client,
+								customer: name,
+								spoken: narrow.value,
+								shown: shown("webchat"),
+								onWritten: () => thread.watch(phone.person)
+							}) : phone.kind === "webchat" ? null : /* @__PURE__ */ a(SandboxPhoneView, {
+								config: phone,
+								phone: client,
+								customer: config.customer,
+								spoken: narrow.value,
+								onWritten: () => thread.watch(phone.person)
+							})
+						}, phone.kind))
+					}),
+					/* @__PURE__ */ a("section", {
+						class: "cell wide",
+						...panel("thread", t("thread.title")),
+						children: /* @__PURE__ */ a(ThreadView, {
+							thread,
+							phones: config.phones,
+							say,
+							shown: shown("thread")
+						})
 					})
-				}, phone.kind)), /* @__PURE__ */ a("section", {
-					class: "cell wide",
-					...panel("thread", t("thread.title")),
-					children: /* @__PURE__ */ a(ThreadView, {
-						thread,
-						phones: config.phones,
-						say,
-						shown: shown("thread")
-					})
-				})]
+				]
 			})
 		]
 	});
+}
+/** Bring a phone of the strip into view. */
+function lookAt(kind) {
+	const phone = document.getElementById(`panel-${kind}`);
+	phone?.parentElement?.scrollTo({ left: phone.offsetLeft });
 }
 /** How many of each came since its tab was last looked at. */
 function useFresh(heard, looked) {

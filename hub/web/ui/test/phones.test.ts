@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { backoff } from "../src/core/backoff";
 import { troubleOf } from "../src/core/api";
 import type { Message } from "../src/core/protocol";
+import type { DemoConfig } from "../src/phones/config";
 import { isHers, numbersOf } from "../src/phones/find";
 import { fileUrl, isShown, mergeItems, type Item } from "../src/phones/transcript";
 import { ownItem, takeItem, type ChatItem } from "../src/phones/visit";
@@ -17,6 +18,8 @@ const item = (n: number, external_id: string, status = "sent"): Item => ({
   text: external_id,
   footer: "",
   buttons: [],
+  quick_replies: [],
+  choice: null,
   list_button: null,
   rows: [],
   media: [],
@@ -59,6 +62,12 @@ describe("a stand-in's transcript", () => {
     expect(shown("in")).toHaveLength(6);
   });
 
+  it("shows what Telegram took, which tells of no delivery, and not what was deleted", () => {
+    expect(isShown(item(1, "a", "accepted"), "telegram")).toBe(true);
+    expect(isShown(item(1, "a", "accepted"), "messenger")).toBe(false);
+    expect(isShown(item(1, "a", "deleted"), "telegram")).toBe(false);
+  });
+
   it("finds a stand-in's file on this page's own origin, and leaves other addresses", () => {
     const there = "http://127.0.0.1:4000/_sandbox/media/ME1";
     expect(fileUrl("twilio", there)).toBe("/demo/sandbox/twilio/media/ME1");
@@ -87,13 +96,21 @@ describe("a visitor's chat", () => {
 const to = (external_id: string) => ({ address: { channel: "x", external_id } }) as Message;
 
 describe("whose message it is", () => {
-  const numbers = numbersOf({
+  const config: DemoConfig = {
     customer: { name: "Ayesha", number: "+8801711000001" },
     phones: [
-      { kind: "whatsapp", channel: "wa", account: "106", number: "8801711000001" },
-      { kind: "webchat", channel: "site", site: "KEY" },
+      { kind: "whatsapp", channel: "wa", account: "106", number: "8801711000001", person: "" },
+      { kind: "webchat", channel: "site", site: "KEY", person: "" },
+      {
+        kind: "messenger",
+        channel: "page",
+        account: "104",
+        number: "7200000000000001",
+        person: "messenger",
+      },
     ],
-  });
+  };
+  const numbers = numbersOf(config);
   it("is hers with or without the plus", () => {
     expect(isHers(to("8801711000001"), numbers)).toBe(true);
     expect(isHers(to("+8801711000001"), numbers)).toBe(true);
@@ -103,6 +120,12 @@ describe("whose message it is", () => {
     expect(isHers(to("+8801711000002"), numbers)).toBe(false);
     expect(isHers(to("visitor"), numbers)).toBe(false);
     expect(isHers(null, numbers)).toBe(false);
+  });
+
+  it("is another's where the platform tells no number", () => {
+    expect(isHers(to("7200000000000001"), numbers)).toBe(false);
+    expect(isHers(to("7200000000000001"), numbersOf(config, "messenger"))).toBe(true);
+    expect(isHers(to("8801711000001"), numbersOf(config, "messenger"))).toBe(false);
   });
 });
 

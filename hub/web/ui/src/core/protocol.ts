@@ -78,6 +78,7 @@ export interface Conversation {
     name: string | null;
   };
   unread: number;
+  channels: string[];
 }
 
 export interface Customer {

@@ -7,6 +7,9 @@ const glyphs: Record<string, IconName> = {
   whatsapp: "whatsapp",
   twilio: "smartphone",
   webchat: "globe",
+  telegram: "telegram",
+  messenger: "messenger",
+  instagram: "instagram",
 };
 
 export function channelName(kind: ChannelKind | null): string {

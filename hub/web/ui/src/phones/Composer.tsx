@@ -29,10 +29,16 @@ function keepDraft(conversation: string, text: string): void {
 
 /** Where an agent answers: reply or note, and by which channel. */
 export function Composer({ thread, phones }: { thread: Thread; phones: PhoneConfig[] }) {
-  const [picked, setPicked] = useState("");
+  const [chosen, setChosen] = useState("");
   const conversation = thread.conversation.value;
   const last = thread.lastChannel.value;
-  const channel = picked || last || phones[0]?.channel || null;
+  const reached = phones.filter((phone) =>
+    conversation
+      ? conversation.channels.includes(phone.channel)
+      : phone.person === thread.person.value,
+  );
+  const picked = reached.some((phone) => phone.channel === chosen) ? chosen : "";
+  const channel = picked || last || reached[0]?.channel || null;
   const kindOf = (name: string | null) =>
     phones.find((phone) => phone.channel === name)?.kind ?? name;
   const note = mode.value === "note";
@@ -72,13 +78,13 @@ export function Composer({ thread, phones }: { thread: Thread; phones: PhoneConf
         {!note && (
           <label class="picker">
             <span>{t("composer.by")}</span>
-            <select value={picked} onChange={(event) => setPicked(event.currentTarget.value)}>
+            <select value={picked} onChange={(event) => setChosen(event.currentTarget.value)}>
               <option value="">
                 {last
                   ? t("composer.auto", { channel: channelName(kindOf(last)) })
                   : channelName(kindOf(channel))}
               </option>
-              {phones.map((phone) => (
+              {reached.map((phone) => (
                 <option key={phone.channel} value={phone.channel}>
                   {channelName(phone.kind)}
                 </option>

@@ -6,7 +6,7 @@ import { Icon } from "../kit/Icon";
 import { LangSwitch, ThemeSwitch } from "../kit/Switches";
 import { Tabs, type Tab } from "../kit/Tabs";
 import type { DemoConfig, PhoneConfig } from "./config";
-import { SandboxPhone } from "./sandbox";
+import { followPhones, SandboxPhone } from "./sandbox";
 import { SandboxPhoneView } from "./SandboxPhoneView";
 import { Thread } from "./thread";
 import { ThreadView } from "./ThreadView";
@@ -45,14 +45,24 @@ export function Demo({ config }: { config: DemoConfig }) {
   }));
   const [chosen, setChosen] = useState("thread");
   useEffect(() => {
-    for (const { client } of devices) client.start();
+    const clients = devices.map((device) => device.client);
+    for (const client of clients) if (client instanceof WebchatVisitor) client.start();
+    const stopped = new AbortController();
+    void followPhones(
+      clients.filter((client) => client instanceof SandboxPhone),
+      stopped.signal,
+    );
     thread.start();
+    return () => stopped.abort();
   }, [devices, thread]);
 
   const say = (kind: string, text: string) => {
     const device = devices.find((one) => one.config.kind === kind);
-    if (device?.client instanceof WebchatVisitor) device.client.write({ text });
-    else void device?.client.write({ text }).catch(() => setChosen(kind));
+    if (!device) return;
+    lookAt(kind);
+    thread.watch(device.config.person);
+    if (device.client instanceof WebchatVisitor) device.client.write({ text });
+    else void device.client.write({ text }).catch(() => setChosen(kind));
   };
   const { name } = config.customer;
   const tabs: Tab[] = [
@@ -96,6 +106,17 @@ export function Demo({ config }: { config: DemoConfig }) {
         </nav>
       )}
       <main class="stage">
+        {!narrow.value && (
+          <nav class="jumps" aria-label={t("app.phones")}>
+            {devices.map(({ config: { kind } }) => (
+              <button key={kind} type="button" data-kind={kind} onClick={() => lookAt(kind)}>
+                <Icon name={glyphOf(kind)} />
+                {channelName(kind)}
+              </button>
+            ))}
+          </nav>
+        )}
+        <div class="strip">
         {devices.map(({ config: phone, client }) => (
           <section key={phone.kind} class="cell" {...panel(phone.kind, channelName(phone.kind))}>
             {client instanceof WebchatVisitor ? (
@@ -104,23 +125,32 @@ export function Demo({ config }: { config: DemoConfig }) {
                 customer={name}
                 spoken={narrow.value}
                 shown={shown("webchat")}
+                onWritten={() => thread.watch(phone.person)}
               />
             ) : phone.kind === "webchat" ? null : (
               <SandboxPhoneView
                 config={phone}
                 phone={client}
-                customer={name}
+                customer={config.customer}
                 spoken={narrow.value}
+                onWritten={() => thread.watch(phone.person)}
               />
             )}
           </section>
         ))}
+        </div>
         <section class="cell wide" {...panel("thread", t("thread.title"))}>
           <ThreadView thread={thread} phones={config.phones} say={say} shown={shown("thread")} />
         </section>
       </main>
     </div>
   );
+}
+
+/** Bring a phone of the strip into view. */
+function lookAt(kind: string): void {
+  const phone = document.getElementById(`panel-${kind}`);
+  phone?.parentElement?.scrollTo({ left: phone.offsetLeft });
 }
 
 /** How many of each came since its tab was last looked at. */

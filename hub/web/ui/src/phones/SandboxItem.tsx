@@ -10,11 +10,12 @@ interface Props {
   item: Item;
   quoted: Item | undefined;
   onButton: (button: Item["buttons"][number]) => void;
+  onQuickReply: (reply: Item["quick_replies"][number]) => void;
   onList: () => void;
 }
 
 /** One message on a phone of a provider's stand-in. */
-export function SandboxItem({ kind, item, quoted, onButton, onList }: Props) {
+export function SandboxItem({ kind, item, quoted, onButton, onQuickReply, onList }: Props) {
   const own = item.direction === "in";
   const at = new Date(item.at * 1000).toISOString();
   return (
@@ -34,7 +35,7 @@ export function SandboxItem({ kind, item, quoted, onButton, onList }: Props) {
       {item.media.map((media, index) => (
         <MediaView
           key={media.id ?? index}
-          media={{ kind: media.kind, mime: media.mime, url: fileUrl(kind, media.url) }}
+          media={{ kind: media.kind === "photo" ? "image" : media.kind, mime: media.mime, url: fileUrl(kind, media.url) }}
         />
       ))}
       {item.place && (
@@ -43,6 +44,8 @@ export function SandboxItem({ kind, item, quoted, onButton, onList }: Props) {
           <span dir="auto">{item.place.name ?? item.place.address ?? t("media.location")}</span>
         </p>
       )}
+      {item.kind === "own_contact" && <p class="text">{t("phone.numberShared")}</p>}
+      {item.kind === "unsupported" && <p class="text gone">{t("thread.unsupported")}</p>}
       {item.text && <RichText text={item.text} />}
       {item.reaction && <RichText text={item.reaction.emoji} />}
       {item.footer && (
@@ -64,7 +67,16 @@ export function SandboxItem({ kind, item, quoted, onButton, onList }: Props) {
                 {button.title}
               </a>
             ) : (
-              <button key={button.id} type="button" dir="auto" onClick={() => onButton(button)}>
+              <button
+                key={button.id}
+                type="button"
+                dir="auto"
+                class={isTapped(item, button) ? "tapped" : undefined}
+                onClick={() => onButton(button)}
+              >
+                {isTapped(item, button) && (
+                  <Icon name={item.choice?.answered === false ? "clock" : "check"} />
+                )}
                 {button.title}
               </button>
             ),
@@ -77,6 +89,20 @@ export function SandboxItem({ kind, item, quoted, onButton, onList }: Props) {
           )}
         </div>
       )}
+      {item.quick_replies.length > 0 && (
+        <div class="chips">
+          {item.quick_replies.map((reply) => (
+            <button key={reply.id} type="button" dir="auto" onClick={() => onQuickReply(reply)}>
+              {reply.title}
+            </button>
+          ))}
+        </div>
+      )}
     </article>
   );
+}
+
+/** Telegram shows a tap on the button itself, as waiting until the bot has answered it. */
+function isTapped({ direction, choice }: Item, { id }: Item["buttons"][number]): boolean {
+  return direction === "out" && choice?.id === id;
 }

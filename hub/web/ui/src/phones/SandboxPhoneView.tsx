@@ -17,9 +17,17 @@ const PLACE = { latitude: 23.7461, longitude: 90.3742 };
 interface Props {
   config: SandboxPhoneConfig;
   phone: SandboxPhone;
-  customer: string;
+  customer: { name: string; number: string };
   spoken: boolean;
+  /** Something was written on this phone. */
+  onWritten: () => void;
 }
+
+// What a person can send there. Messenger and Instagram carry no words with a picture, and
+// Instagram no place.
+const PHOTOS = new Set(["whatsapp", "telegram", "messenger", "instagram"]);
+const PLACES = new Set(["whatsapp", "telegram", "messenger"]);
+const CAPTIONS = new Set(["whatsapp", "telegram"]);
 
 /** Parts and what is left of the last, as a phone's own SMS app counts. */
 export function SmsCount({ id, text }: { id: string; text: string }) {
@@ -32,13 +40,13 @@ export function SmsCount({ id, text }: { id: string; text: string }) {
   );
 }
 
-export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
+export function SandboxPhoneView({ config, phone, customer, spoken, onWritten }: Props) {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<string | null>(null);
   const [open, setOpen] = useState<Item | null>(null);
   const { kind, number } = config;
-  const items = phone.items.value.filter(isShown);
+  const items = phone.items.value.filter((item) => isShown(item, kind));
   const channel = channelName(kind);
 
   const write = async (written: Written): Promise<boolean> => {
@@ -47,6 +55,7 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
     setRefusal(null);
     try {
       await phone.write(written);
+      onWritten();
       return true;
     } catch (error) {
       setRefusal(error instanceof CallFailed && !error.passing ? error.detail : "");
@@ -67,9 +76,21 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
           {refusal ? t("phone.refused", { reason: refusal }) : t("phone.failed")}
         </p>
       )}
+      {kind === "telegram" && items.length === 0 && (
+        <button
+          type="button"
+          class="share"
+          onClick={() =>
+            void write({ own_contact: { name: customer.name, phones: [customer.number] } })
+          }
+        >
+          <Icon name="smartphone" />
+          {t("phone.shareNumber")}
+        </button>
+      )}
       <MessageBox
         id={box}
-        label={t("phone.write", { name: customer, channel })}
+        label={t("phone.write", { name: customer.name, channel })}
         placeholder={t("phone.placeholder")}
         value={text}
         onValue={setText}
@@ -78,19 +99,25 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
         disabled={busy}
         {...(kind === "twilio" ? { describedBy: `${box}-count` } : {})}
       >
-        {kind === "whatsapp" && (
-          <>
+        {PHOTOS.has(kind) && (
             <button
               type="button"
               class="plain"
               aria-label={t("phone.photo")}
               title={t("phone.photo")}
               onClick={() =>
-                void write({ image: { mime: "image/jpeg", caption: t("phone.photoCaption") } })
+                void write({
+                  image: {
+                    mime: "image/jpeg",
+                    ...(CAPTIONS.has(kind) ? { caption: t("phone.photoCaption") } : {}),
+                  },
+                })
               }
             >
               <Icon name="image" />
             </button>
+        )}
+        {PLACES.has(kind) && (
             <button
               type="button"
               class="plain"
@@ -100,7 +127,6 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
             >
               <Icon name="mapPin" />
             </button>
-          </>
         )}
       </MessageBox>
       {kind === "twilio" && <SmsCount id={`${box}-count`} text={text} />}
@@ -110,7 +136,7 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
   return (
     <PhoneFrame
       kind={kind}
-      subtitle={number}
+      subtitle={kind === "whatsapp" || kind === "twilio" ? number : customer.name}
       line={phone.line.value}
       count={items.length}
       spoken={spoken}
@@ -126,6 +152,9 @@ export function SandboxPhoneView({ config, phone, customer, spoken }: Props) {
           }
           onButton={({ id, title }) =>
             void write({ button: { id, title, reply_to: item.external_id } })
+          }
+          onQuickReply={({ id, title }) =>
+            void write({ quick_reply: { id, title, reply_to: item.external_id } })
           }
           onList={() => setOpen(item)}
         />

@@ -4,6 +4,7 @@ import { Icon } from "../kit/Icon";
 import { Log } from "../kit/Log";
 import { Bubble, ChannelDivider, Waiting } from "./Bubble";
 import { Composer } from "./Composer";
+import { channelName } from "../kit/Badge";
 import type { PhoneConfig } from "./config";
 import { Ideas, type Say } from "./Ideas";
 import type { Row } from "./merge";
@@ -49,6 +50,7 @@ export function ThreadView({ thread, phones, say, shown }: Props) {
         )}
         <Owner thread={thread} />
       </header>
+      <Whose thread={thread} phones={phones} />
       {ideas && !empty && (
         <div id="ideas">
           <Ideas say={say} />
@@ -72,6 +74,38 @@ export function ThreadView({ thread, phones, say, shown }: Props) {
         ))}
       </Log>
       <Composer thread={thread} phones={phones} />
+    </div>
+  );
+}
+
+/** Whose thread is shown: the customer's, or that of a phone the hub cannot know to be hers. */
+function Whose({ thread, phones }: { thread: Thread; phones: PhoneConfig[] }) {
+  const joined = thread.joined.value;
+  const person = thread.person.value;
+  const others = phones.filter((phone) => !joined.has(phone.person));
+  const known = phones.filter((phone) => joined.has(phone.person));
+  if (others.length === 0) return null;
+  const names = known.map(({ kind }) => channelName(kind)).join(", ");
+  return (
+    <div class="whose">
+      <label>
+        <span class="unseen">{t("person.whose")}</span>
+        <select value={person} onChange={(event) => thread.watch(event.currentTarget.value)}>
+          <option value="">{t("person.known", { name: thread.customerName, channels: names })}</option>
+          {others.map(({ kind, person: id }) => (
+            <option key={id} value={id}>
+              {t("person.other", { channel: channelName(kind) })}
+            </option>
+          ))}
+        </select>
+      </label>
+      {person !== "" && (
+        <p class="hint" role="note">
+          {person === "telegram"
+            ? t("person.whyTelegram")
+            : t("person.why", { channel: channelName(person) })}
+        </p>
+      )}
     </div>
   );
 }

@@ -16,9 +16,11 @@ interface Props {
   spoken: boolean;
   /** Whether the person can see this phone now: only then is what came marked as read. */
   shown: boolean;
+  /** Something was written on this phone. */
+  onWritten: () => void;
 }
 
-export function WebchatView({ visitor, customer, spoken, shown }: Props) {
+export function WebchatView({ visitor, customer, spoken, shown, onWritten }: Props) {
   const [text, setText] = useState("");
   const items = visitor.items.value;
   const entries = visitor.outbox.entries.value;
@@ -38,6 +40,7 @@ export function WebchatView({ visitor, customer, spoken, shown }: Props) {
       }}
       onSend={() => {
         visitor.write({ text });
+        onWritten();
         setText("");
       }}
       sendLabel={t("phone.send", { channel })}

@@ -1,13 +1,16 @@
 import { call } from "../core/api";
 import type { Conversation, Customer, Message, Page } from "../core/protocol";
-import type { DemoConfig } from "./config";
+import type { DemoConfig, Person } from "./config";
 
 const digits = (text: string): string => text.replace(/\D/g, "");
 
-/** The numbers of the demo's phones, as digits: a wa_id has no plus, an SMS sender has. */
-export function numbersOf(config: DemoConfig): ReadonlySet<string> {
-  const numbers = config.phones.flatMap((phone) => ("number" in phone ? [phone.number] : []));
-  return new Set([...numbers, config.customer.number].map(digits).filter(Boolean));
+/** The ids of a person's phones, as digits: a wa_id has no plus, an SMS sender has. */
+export function numbersOf(config: DemoConfig, person: Person = ""): ReadonlySet<string> {
+  const numbers = config.phones.flatMap((phone) =>
+    phone.person === person && "number" in phone ? [phone.number] : [],
+  );
+  const own = person === "" ? [config.customer.number] : [];
+  return new Set([...numbers, ...own].map(digits).filter(Boolean));
 }
 
 /** Whether `message` came from, or goes to, one of those numbers. */
@@ -15,12 +18,16 @@ export function isHers(message: Message | null, numbers: ReadonlySet<string>): b
   return numbers.has(digits(message?.address?.external_id ?? ""));
 }
 
-/** Her conversation's id, or null while she has never written. */
-export async function findConversation(config: DemoConfig): Promise<string | null> {
-  if (config.customer.conversation_id) return config.customer.conversation_id;
-  const numbers = numbersOf(config);
+/** The person's conversation's id, or null while that phone has never written. */
+export async function findConversation(
+  config: DemoConfig,
+  person: Person = "",
+): Promise<string | null> {
+  if (person === "" && config.customer.conversation_id) return config.customer.conversation_id;
+  const numbers = numbersOf(config, person);
   for (const phone of config.phones) {
-    const id = "number" in phone ? await conversationAt(phone.number, numbers) : null;
+    const asked = phone.person === person && "number" in phone;
+    const id = asked ? await conversationAt(phone.number, numbers) : null;
     if (id) return id;
   }
   return null;

@@ -6,7 +6,7 @@ import { LiveSocket } from "../core/live";
 import { Outbox } from "../core/outbox";
 import type { Change, Conversation, Message, Page } from "../core/protocol";
 import { browserStorage } from "../core/storage";
-import type { DemoConfig } from "./config";
+import type { DemoConfig, Person } from "./config";
 import { fetchConversation, findConversation, isHers, numbersOf } from "./find";
 import { lastChannel, mergeMessages, rowsOf, type Draft } from "./merge";
 
@@ -26,7 +26,15 @@ export class Thread {
   readonly loaded = signal(false);
   readonly trouble = signal<Trouble | null>(null);
   readonly outbox = new Outbox<Draft>(browserStorage, "demo");
-  readonly rows = computed(() => rowsOf(this.messages.value, this.outbox.entries.value));
+  readonly rows = computed(() => {
+    const id = this.conversation.value?.id;
+    const own = this.outbox.entries.value.filter((entry) => entry.body.conversation === id);
+    return rowsOf(this.messages.value, own);
+  });
+  /** Whose thread is shown. */
+  readonly person = signal<Person>("");
+  /** Those whose phone is in her own thread, by what the hub has proof of. */
+  readonly joined = signal<ReadonlySet<Person>>(new Set([""]));
   readonly lastChannel = computed(() => lastChannel(this.messages.value));
   readonly live: LiveSocket;
   #config: DemoConfig;
@@ -51,6 +59,32 @@ export class Thread {
   /** What to call her until the hub says. */
   get customerName(): string {
     return this.#config.customer.name;
+  }
+
+  /** Show this person's thread: her own, or that of somebody not known to be her. */
+  watch(person: Person): void {
+    const next = this.joined.value.has(person) ? "" : person;
+    if (next === this.person.value) return;
+    this.#numbers = numbersOf(this.#config, next);
+    this.#known = null;
+    batch(() => {
+      this.person.value = next;
+      this.conversation.value = null;
+      this.messages.value = [];
+      this.earlier.value = null;
+      this.loaded.value = false;
+    });
+    void this.load();
+  }
+
+  /** Whoever is reached in the thread of the customer is the customer. */
+  #join({ channels }: Conversation): void {
+    const found = this.#config.phones.filter((phone) => channels.includes(phone.channel));
+    if (!found.some((phone) => phone.person === "")) return;
+    const people = new Set([...this.joined.value, ...found.map((phone) => phone.person)]);
+    if (people.size === this.joined.value.size) return;
+    this.joined.value = people;
+    this.watch(this.person.value);
   }
 
   start(): void {
@@ -98,7 +132,9 @@ export class Thread {
   }
 
   async #read(): Promise<void> {
-    const id = this.#known ?? (await findConversation(this.#config));
+    const person = this.person.value;
+    const id = this.#known ?? (await findConversation(this.#config, person));
+    if (person !== this.person.value) return;
     if (id === null) {
       this.loaded.value = true;
       return;
@@ -108,6 +144,8 @@ export class Thread {
       fetchConversation(id),
       call<Page<Message>>(`/api/v1/conversations/${id}/messages?limit=${PAGE}`),
     ]);
+    if (person !== this.person.value) return;
+    this.#join(conversation);
     batch(() => {
       this.conversation.value = conversation;
       this.messages.value = mergeMessages([], page.items);
@@ -144,7 +182,10 @@ export class Thread {
     const messages = hers.flatMap((item) => (item.message ? [item.message] : []));
     const conversation = hers.findLast((item) => item.conversation)?.conversation;
     batch(() => {
-      if (conversation) this.conversation.value = conversation;
+      if (conversation) {
+        this.conversation.value = conversation;
+        this.#join(conversation);
+      }
       this.messages.value = mergeMessages(this.messages.value, messages);
     });
     this.#settle(messages);
@@ -185,7 +226,9 @@ export class Thread {
           key: client_id,
         });
         batch(() => {
-          this.messages.value = mergeMessages(this.messages.value, answer.items);
+          if (body.conversation === this.conversation.value?.id) {
+            this.messages.value = mergeMessages(this.messages.value, answer.items);
+          }
           this.outbox.settle(client_id);
         });
         wait.reset();

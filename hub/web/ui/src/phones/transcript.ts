@@ -15,6 +15,10 @@ export interface Item {
   text: string;
   footer: string;
   buttons: { id: string; title: string; url?: string }[];
+  /** Chips that vanish with the next message. */
+  quick_replies: { id: string; title: string }[];
+  /** On a message of the business: the button of it that was tapped. */
+  choice: { id?: string; title?: string; answered?: boolean } | null;
   list_button: string | null;
   rows: { id: string; title: string; description: string; section?: string }[];
   media: { kind: string; mime: string | null; url: string | null; id: string | null }[];
@@ -38,14 +42,19 @@ interface Tap {
 export type Written =
   | { text: string }
   | { button: Tap }
+  | { quick_reply: Tap }
+  | { own_contact: { name: string; phones: string[] } }
   | { list_row: Tap & { description?: string } }
-  | { image: { mime: string; caption: string } }
+  | { image: { mime: string; caption?: string } }
   | { location: { latitude: number; longitude: number; name: string } };
 
 const NEVER_ARRIVED = new Set(["accepted", "failed", "undelivered"]);
 
-/** Whether the phone has it: what was sent to it and failed on the way never got there. */
-export function isShown({ direction, status }: Item): boolean {
+/** Whether the phone has it: what was sent to it and failed on the way never got there, and
+ * what was deleted is gone. Telegram tells of no delivery: what it accepts is there. */
+export function isShown({ direction, status }: Item, kind = ""): boolean {
+  if (status === "deleted") return false;
+  if (kind === "telegram" && status === "accepted") return true;
   return direction === "in" || !NEVER_ARRIVED.has(status);
 }
 
