@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.clock import DAY, id_text
+from hub.errors import Misconfigured
 from hub.message import Alias, Inbound, Message
 from hub.signal import (
     DeliveredToCustomer,
@@ -28,17 +30,23 @@ from hub.signal import (
     ReadByCustomer,
     Unsend,
 )
-from hub.store.attachments import due
+from hub.store.attachments import due, find_kept
 from hub.store.changes import START, changes_after, newest_place
-from hub.store.channels import load_traffic
+from hub.store.channels import find_channels, load_traffic, note_use, take_expiry
 from hub.store.customers import list_customers
 from hub.store.dead import list_letters
+from hub.store.edits import apply_due, is_due
 from hub.store.health import read_backlog
+from hub.store.heard import read_heard
+from hub.store.held import cancel, give_up, release
+from hub.store.names import ask_again, is_nameless, take_nameless
+from hub.store.pauses import list_pauses, pause, resume, take_trial, waiting_addresses
 from hub.store.replies import read
 from hub.store.retries import take_due
 from hub.store.schema import channels, messages
 from hub.store.signals import apply_signal
 from hub.store.sweep import pending, throw_away, wake_snoozed
+from hub.store.threads import last_heard
 from tests.databases import only_sqlite
 from tests.faults.scene import Scene, playing
 from tests.filling import Filling, agent_of, fill, number_of
@@ -59,7 +67,7 @@ BIG = (
 # They hold open work alone, or what failed: going through them is looking at what is to be done.
 WORK_LISTS = (
     "ix_messages_unhandled", "ix_messages_outbox", "ix_messages_due", "ix_messages_failed",
-    "ix_conversations_snoozed", "ix_conversations_tagged", "ix_media_due",
+    "ix_conversations_snoozed", "ix_conversations_tagged", "ix_media_due", "ix_messages_held",
 )  # fmt: skip
 # A walk in the order of an index that ends at the LIMIT may pass these over: they are few.
 SELDOM = re.compile(r"\((?:last_message_at IS NOT NULL|merged_into IS NULL)\)")
@@ -128,6 +136,7 @@ async def hear_everything(scene: Scene, heard: Heard) -> None:
         await scene.quiet()
         await give_signals(scene)
         await keep_house(scene)
+        await keep_channels(scene, bytes.fromhex(where.replace("-", "")))
         await read_lists(scene, where)
 
 
@@ -183,6 +192,48 @@ async def keep_house(scene: Scene) -> None:
     await hub.store.read(changes_after, place, 500)
     await hub.store.read(changes_after, START, 500)
     await hub.store.read(list_customers, None, 50)
+
+
+async def keep_channels(scene: Scene, where: bytes) -> None:
+    """Pauses, what is held or early, customers without a name, and how channels are."""
+    house, store = scene.house, scene.house.hub.store
+    at, channel = house.hub.clock.now(), house.hub.channels.by_name["wa"].id
+    mine = messages.c.conversation_id == where
+    [said, *_] = await house.rows(
+        mine, messages.c.direction == "in", messages.c.channel_id == channel
+    )
+    [answer, *_] = await house.rows(mine, messages.c.direction == "out")
+    hers = said["address_id"]
+    soon = Edit("1", HER, at, "wamid.soon", Message(text="edited"))
+    await store.write(apply_signal, channel, soon, at)
+    assert await post_wa(house, wa_body(messages=[text_item("wamid.soon", "too late", HER)])) == 200
+    await store.write(apply_signal, channel, replace(soon, external_id="wamid.never"), at)
+    await store.write(apply_due, at)
+    await store.read(is_due, at)
+    await store.write(pause, channel, Misconfigured("no", code="190"), at)
+    [paused] = (await store.read(list_pauses, [channel])).values()
+    await store.write(take_trial, paused, at)
+    await store.read(waiting_addresses, channel, 3)
+    await store.write(resume, channel, at)
+    await store.write(release, where, [hers], at)
+    for end in ((cancel, where, answer["id"], "test", at), (give_up, at + 1)):
+        await store.write(hold_again, answer["id"], at)
+        await store.write(*end)
+    since = said["id"][:6] + bytes(10)
+    await store.read(is_nameless, [channel], since)
+    nameless = await store.write(take_nameless, [channel], since, 8)
+    await store.write(ask_again, [one.id for one in nameless])
+    await store.read(find_kept, where, [said["id"]])
+    await store.read(last_heard, where, hers)
+    await store.read(read_heard, where)
+    await store.write(note_use, {channel: (at, at)})
+    await store.write(take_expiry, channel, at, at)
+    await store.read(find_channels)
+
+
+def hold_again(conn: sa.Connection, message_id: bytes, at: int) -> None:
+    held = messages.update().where(messages.c.id == message_id)
+    conn.execute(held.values(state="held", lane=None, due_at=at))
 
 
 FILTERS = (
