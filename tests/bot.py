@@ -36,6 +36,8 @@ class Chat:
 
     house: House
     sandbox: telegram.Sandbox
+    is_hers = messages.c.direction == "in"
+    is_ours = messages.c.direction == "out"
 
     async def does(self, person: str = HER, **deed: Any) -> str:
         """The id of what she did, once the stand-in told the hub or holds it for a poll."""

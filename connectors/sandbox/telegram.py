@@ -94,7 +94,7 @@ class Sandbox(Sends):
         if "allowed_updates" in fields:
             changed["allowed_updates"] = tuple(fields["allowed_updates"] or ())
         account = self.accounts[account.key] = account.model_copy(update=changed)
-        waiting = self._waiting.setdefault(account.key, Waiting())
+        waiting = self.waiting_of(account.key)
         held, waiting.updates = waiting.updates, []
         if not _truth(fields.get("drop_pending_updates")):
             for update in held:
@@ -102,7 +102,7 @@ class Sandbox(Sends):
         return True
 
     def _delete_webhook(self, account: Bot, fields: Json) -> bool:
-        waiting = self._waiting.setdefault(account.key, Waiting())
+        waiting = self.waiting_of(account.key)
         if _truth(fields.get("drop_pending_updates")):
             waiting.updates = []
         self.accounts[account.key] = account.model_copy(update={"hook_url": ""})
@@ -133,8 +133,12 @@ class Sandbox(Sends):
         offset = telegram_wire.whole(fields, "offset", 0) or 0
         limit = max(1, min(100, telegram_wire.whole(fields, "limit", 100) or 100))
         seconds = telegram_wire.whole(fields, "timeout", 0) or 0
-        waiting = self._waiting.setdefault(account.key, Waiting())
+        waiting = self.waiting_of(account.key)
         return await waiting.take(offset, limit, seconds)
+
+    def waiting_of(self, key: str) -> Waiting:
+        """The updates that a bot has not taken yet."""
+        return self._waiting.setdefault(key, Waiting())
 
     def _update(self, account: Bot, kind: str, what: Json) -> Json:
         self._numbers_of_updates[account.key] += 1
@@ -151,7 +155,7 @@ class Sandbox(Sends):
         if kind in known and not is_allowed(kind, account.allowed_updates):
             return None
         if not account.hook_url:
-            self._waiting.setdefault(account.key, Waiting()).put(update)
+            self.waiting_of(account.key).put(update)
             return None
         headers = {"Content-Type": "application/json"}
         if account.secret_token:
@@ -266,6 +270,7 @@ class Sandbox(Sends):
         item.choice = said.button.model_dump() | {"callback": id, "answered": False}
         self.taps[account.key, id] = item, self.now()
         message = telegram_wire.plain(item, where, telegram_wire.bot_user(account))
+        message |= telegram_wire.keyboard(item)
         told = {"id": id, "from": sender, "chat_instance": "-77", "message": message}
         return told | {"data": said.button.id}, item
 

@@ -86,6 +86,16 @@ def plain(item: Item, where: Json, sender: Json) -> Json:
     return told | ({"text": item.text} if item.text else {})
 
 
+def keyboard(item: Item) -> Json:
+    """The inline keyboard under a message, one button a row."""
+    rows = [
+        [{"text": one["title"]} | ({"url": one["url"]} if "url" in one else
+                                   {"callback_data": one["id"]})]
+        for one in item.buttons
+    ]  # fmt: skip
+    return {"reply_markup": {"inline_keyboard": rows}} if rows else {}
+
+
 def file_facts(file: Media) -> Json:
     facts = {"file_id": file.id, "file_unique_id": f"u{file.id}", "file_size": len(file.content)}
     return facts | {"mime_type": file.mime.partition(";")[0]}
