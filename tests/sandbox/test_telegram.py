@@ -222,19 +222,3 @@ async def test_edits_reactions_and_deletions(tg: Telegram) -> None:
     assert (gone["old_reaction"][0]["emoji"], gone["new_reaction"]) == ("👍", [])
     assert (await tg.call("deleteMessage", **where))["ok"]
     assert not (await tg.call("deleteMessage", **where))["ok"]
-
-
-async def test_python_telegram_bot_talks_to_it(tg: Telegram) -> None:
-    from telegram import Bot
-    from telegram.error import Forbidden
-
-    base = tg.sandbox.base_url
-    async with Bot(TOKEN, f"{base}/bot", f"{base}/file/bot") as bot:
-        assert bot.id == 7000000001
-        assert (await bot.send_message(RAFI, "সালাম")).text == "সালাম"
-        photo = await bot.send_photo(RAFI, b"\xff\xd8\xff", caption="ছবি")
-        assert photo.caption == "ছবি"
-        assert (await bot.get_updates())[0].message is not None
-        await tg.does(block=True)
-        with pytest.raises(Forbidden):
-            await bot.send_message(RAFI, "x")
