@@ -104,6 +104,10 @@ def settle(
     that an outbound message waited for lets it go, or fail. What was fetched for an attachment in
     whose place an edit has put another changes nothing."""
     mine = media.c.id == row["id"]
+    # The message before its attachments, as an edit or unsend locks them.
+    content = conn.execute(
+        sa.select(messages.c.content).where(messages.c.id == row["message_id"]).with_for_update()
+    ).scalar()
     done = conn.execute(
         media.update()
         .where(mine, media.c.state != "erased", media.c.created_at == row["created_at"])
@@ -119,9 +123,6 @@ def settle(
         return
     if row["direction"] == "in":
         _settle_letter(conn, row["id"], reason, at)
-    content = conn.execute(
-        sa.select(messages.c.content).where(messages.c.id == row["message_id"]).with_for_update()
-    ).scalar()
     items = list(content["media"]) if content and "media" in content else []
     if content and row["item"] < len(items):
         items[row["item"]] = attachment

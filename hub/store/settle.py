@@ -240,7 +240,11 @@ class _Writes:
 
 
 def _pause(conn: sa.Connection, items: list[Settlement], rows: dict[bytes, Row]) -> None:
-    for item in items:
-        outcome = item.outcome
-        if isinstance(outcome, SendFailed) and outcome.pauses_channel:
-            pause(conn, rows[item.message_id]["channel_id"], outcome, item.at)
+    found = [
+        (rows[item.message_id]["channel_id"], item.outcome, item.at)
+        for item in items
+        if isinstance(item.outcome, SendFailed) and item.outcome.pauses_channel
+    ]
+    # In the order of ids, as every other unit locks channels.
+    for channel_id, error, at in sorted(found, key=lambda one: one[0]):
+        pause(conn, channel_id, error, at)

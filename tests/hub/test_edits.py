@@ -1,5 +1,6 @@
 """Edits, unsends and reactions change the message they mean, whichever comes first."""
 
+import re
 from collections.abc import AsyncIterator
 from itertools import permutations
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.hub.hosts import picture, serve
 from tests.hub.line import AT, Line, open_line
 from tests.posting import WA_ID
 from tests.running import running_hub
+from tests.statements import heard_by
 
 HER, KEY = "8801711000001", "wamid.later"
 PHOTO = Media(kind="image", provider_id="p1")
@@ -187,6 +189,18 @@ async def test_a_photo_fetched_while_another_took_its_place_is_not_shown(line: L
     assert (kept["state"], kept["media"]["provider_id"]) == ("pending", "p2")
     [said] = await line.rows()
     assert said["content"]["media"] == [{"kind": "image", "provider_id": "p2"}]
+
+
+async def test_a_fetch_and_an_unsend_lock_in_the_same_order(line: Line) -> None:
+    await line.accept(arrival(line, Message.of(media=(PHOTO,))))
+    [row] = await line.store.write(due, AT, AT + 300 * SECOND)
+    stored = {**row["media"], "state": "stored", "path": "ab/cd"}
+    for act in (line.store.write(settle, row, stored, AT), line.signal(unsend())):
+        said: list[str] = []
+        with heard_by(lambda _conn, _cursor, sql, *_: said.append(sql)):  # noqa: B023  # at once
+            await act
+        [*touched] = [name for sql in said for name in re.findall(r"(?:FROM|UPDATE) (\w+)", sql)]
+        assert touched.index("messages") < touched.index("media")
 
 
 async def test_a_file_fetched_while_it_was_taken_back_goes_too(line: Line) -> None:
