@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import aiosmtplib
 
 LINK = re.compile(r"https?://[^\s<>\"]+")
+GOODBYE = 1.0
 ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 
 
@@ -166,33 +167,31 @@ async def open_smtp(server: Server, timeout: float) -> "aiosmtplib.SMTP":
         client.close()
         # Also a server that offers no STARTTLS or no login: mail never goes without.
         raise Unreachable(f"the mail server: {type(error).__name__}") from None
+    except asyncio.CancelledError:
+        client.close()
+        raise
     return client
 
 
 async def hand_in(
     server: Server, mail: EmailMessage, sender: str, recipient: str, timeout: float
 ) -> None:
-    """Give one mail to the server. Raises a SendFailed; after the mail's text was begun to be
-    written, whatever is no clear answer is OutcomeUnknown."""
+    """Give one mail to the server, in `timeout` seconds for all of it. Raises a SendFailed;
+    after the mail's text was begun to be written, whatever is no clear answer is
+    OutcomeUnknown."""
     import aiosmtplib
 
-    client = await open_smtp(server, timeout)
-    options = [] if recipient.isascii() else ["SMTPUTF8"]
-    if options and not client.supports_extension("smtputf8"):
-        client.close()
-        raise NoSuchRecipient("the mail server does not send to addresses beyond ASCII")
-    content = mail.as_bytes(policy=policy.SMTPUTF8 if options else policy.SMTP)
+    until = asyncio.get_running_loop().time() + timeout
     try:
-        await client.mail(sender, options=options)
-        await client.rcpt(recipient)
-    except aiosmtplib.SMTPResponseException as error:
-        client.close()
-        raise refusal(error.code, error.message) from None
-    except (aiosmtplib.SMTPException, OSError) as error:
-        client.close()
-        raise Unreachable(f"the mail server: {type(error).__name__}") from None
+        async with asyncio.timeout_at(until):
+            client = await open_smtp(server, timeout)
+            await address(client, sender, recipient)
+    except TimeoutError:
+        raise Unreachable("the mail server is too slow") from None
+    content = mail.as_bytes(policy=policy.SMTP if recipient.isascii() else policy.SMTPUTF8)
     try:
-        await client.data(content)
+        async with asyncio.timeout_at(until):
+            await client.data(content)
     except aiosmtplib.SMTPResponseException as error:
         client.close()
         raise refusal(error.code, error.message) from None
@@ -202,10 +201,37 @@ async def hand_in(
     except asyncio.CancelledError:
         client.close()
         raise
+    # It is accepted: nothing that follows may make this unknown again.
     try:
-        await client.quit()
-    except (aiosmtplib.SMTPException, OSError):
+        async with asyncio.timeout(GOODBYE):
+            await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError):
         client.close()
+
+
+async def address(client: "aiosmtplib.SMTP", sender: str, recipient: str) -> None:
+    """Say who writes to whom. Raises a SendFailed; the connection is closed then."""
+    import aiosmtplib
+
+    options = [] if recipient.isascii() else ["SMTPUTF8"]
+    try:
+        if options:
+            # Where nobody logged in, the server was not asked yet what it can do.
+            await client.ehlo()
+            if not client.supports_extension("smtputf8"):
+                client.close()
+                raise NoSuchRecipient("the mail server does not send to addresses beyond ASCII")
+        await client.mail(sender, options=options, encoding="utf-8" if options else "ascii")
+        await client.rcpt(recipient, encoding="utf-8" if options else "ascii")
+    except aiosmtplib.SMTPResponseException as error:
+        client.close()
+        raise refusal(error.code, error.message) from None
+    except (aiosmtplib.SMTPException, OSError) as error:
+        client.close()
+        raise Unreachable(f"the mail server: {type(error).__name__}") from None
+    except asyncio.CancelledError:
+        client.close()
+        raise
 
 
 def refusal(status: int, text: str) -> SendFailed:

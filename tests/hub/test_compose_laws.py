@@ -5,6 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.email import Email
 from connectors.instagram import Instagram
 from connectors.messenger import Messenger
 from connectors.sms_gateway import SmsGateway
@@ -183,6 +184,7 @@ CONNECTORS = {
     "twilio on whatsapp": ON_WHATSAPP,
     "sms gateway": SmsGateway.limits,
     "webchat": WebChat.limits,
+    "email": Email.limits,
 }
 TYPES = {
     "image": ["image/png", "image/webp", "image/heic", ""],
