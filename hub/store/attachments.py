@@ -117,7 +117,8 @@ def settle(
         # Taken back while it was fetched: what came must go.
         left = {name: attachment[name] for name in ("kind", "path") if name in attachment}
         erased = media.update().where(mine, media.c.state == "erased")
-        conn.execute(erased.values(media=left, due_at=at))
+        if not conn.execute(erased.values(media=left, due_at=at)).rowcount:
+            discard(conn, row, attachment, at)
         return
     if due_at is not None:
         return
@@ -141,6 +142,25 @@ def settle(
     )
     if row["direction"] == "out":
         _let_go(conn, row["message_id"], reason, at)
+
+
+def discard(conn: sa.Connection, row: Row, attachment: Row, at: Micros) -> None:
+    """Have the file erased of an attachment in whose place, an item of media, another is now."""
+    if not attachment.get("path"):
+        return
+    lowest = sa.select(sa.func.min(media.c.item)).where(media.c.message_id == row["message_id"])
+    values = {
+        "id": new_id(),
+        "message_id": row["message_id"],
+        # No item of the message: those count from 0.
+        "item": min(conn.execute(lowest).scalar() or 0, 0) - 1,
+        "channel_id": row["channel_id"],
+        "media": {name: attachment[name] for name in ("kind", "path") if name in attachment},
+        "state": "erased",
+        "due_at": at,
+        "created_at": at,
+    }
+    conn.execute(media.insert().values(**values))
 
 
 def is_shared(conn: sa.Connection, id: bytes, path: str) -> bool:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from hub.clock import DAY, Micros, new_id
 from hub.message import Message
 from hub.signal import Edit, Reaction, Unsend
+from hub.store.attachments import discard
 from hub.store.hub_tables import early
 from hub.store.rows import content_of
 from hub.store.schema import changes, media, messages
@@ -184,9 +185,13 @@ def _exchange(
         values = {"media": given, "state": "pending", "attempt": 0, "due_at": at, "created_at": at}
         place = {"message_id": message["id"], "item": item}
         same = [media.c[name] == value for name, value in place.items()]
-        if not conn.execute(media.update().where(*same).values(values)).rowcount:
+        old = conn.execute(sa.select(media).where(*same).with_for_update()).mappings().first()
+        if old is None:
             whose = {"id": new_id(), "channel_id": message["channel_id"]}
             conn.execute(media.insert().values(**whose, **place, **values))
+        else:
+            discard(conn, dict(old), old["media"], at)
+            conn.execute(media.update().where(media.c.id == old["id"]).values(values))
 
 
 def _unsend(conn: sa.Connection, message: Row, signal: Unsend, at: Micros) -> None:

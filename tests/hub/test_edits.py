@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.clock import DAY, SECOND
 from hub.message import Inbound, Media, Message
 from hub.signal import Edit, Reaction, Signal, Unsend
 from hub.store.accept import Acceptance, Arrival, accept
-from hub.store.attachments import due, settle
+from hub.store.attachments import due, forget, settle
 from hub.store.edits import apply_due, is_due
 from hub.store.rows import inbound_row
 from hub.store.schema import early, media
@@ -49,6 +50,14 @@ def unsend(seconds: int = 9) -> Unsend:
 
 def react(emoji: str, seconds: int) -> Reaction:
     return Reaction("1", HER, AT + seconds * SECOND, KEY, emoji)
+
+
+def settle_all_erased(conn: sa.Connection, at: int) -> None:
+    """As `Fetching` does once their files are gone."""
+    for row in due(conn, at, at):
+        if row["state"] == "erased":
+            assert row["media"]["path"].startswith("ab/")
+            forget(conn, row["id"])
 
 
 async def reaction(line: Line) -> str:
@@ -163,6 +172,21 @@ async def test_another_photo_in_its_place_is_fetched(line: Line) -> None:
     assert (row["media"]["provider_id"], row["state"]) == ("p2", "pending")
 
 
+async def test_the_file_of_a_photo_that_was_replaced_is_erased(line: Line) -> None:
+    await line.accept(arrival(line, Message.of(media=(PHOTO,))))
+    for number in (1, 2):
+        at = AT + number * SECOND
+        [row] = await line.store.write(due, at, at + 300 * SECOND, 1)
+        stored = {**row["media"], "state": "stored", "path": f"ab/{number}"}
+        await line.store.write(settle, row, stored, at)
+        other = PHOTO.model_copy(update={"provider_id": f"q{number}"})
+        # The file to be erased is due after the photo to be fetched.
+        await line.signal(edit("", number, media=(other,)), at=at)
+        await line.store.write(settle_all_erased, at)
+    rows = await line.rows(table=media)
+    assert [(row["state"], row["media"].get("provider_id")) for row in rows] == [("pending", "q2")]
+
+
 @pytest.mark.parametrize("order", list(permutations(["message", "edit"])))
 async def test_photos_that_an_edit_adds_are_fetched(line: Line, order: tuple[str, ...]) -> None:
     other = PHOTO.model_copy(update={"provider_id": "p2"})
@@ -185,8 +209,9 @@ async def test_a_photo_fetched_while_another_took_its_place_is_not_shown(line: L
     await line.signal(edit("", 1, media=(other,)), at=AT + SECOND)
     stored = {**row["media"], "state": "stored", "path": "ab/cd"}
     await line.store.write(settle, row, stored, AT + 2 * SECOND)
-    [kept] = await line.rows(table=media)
-    assert (kept["state"], kept["media"]["provider_id"]) == ("pending", "p2")
+    found = {row["item"]: row for row in await line.rows(table=media)}
+    assert (found[0]["state"], found[0]["media"]["provider_id"]) == ("pending", "p2")
+    assert (found[-1]["state"], found[-1]["media"]["path"]) == ("erased", "ab/cd")
     [said] = await line.rows()
     assert said["content"]["media"] == [{"kind": "image", "provider_id": "p2"}]
 
