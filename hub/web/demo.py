@@ -16,7 +16,7 @@ from yarl import URL
 from hub.web.assets import page
 from hub.web.auth import find_caller, require_caller
 
-LONGEST_WAIT = 25.0
+LONGEST_WAIT = 25
 PHONE_WAIT = aiohttp.ClientTimeout(total=40)
 MEDIA_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 
@@ -63,8 +63,10 @@ async def follow(request: web.Request) -> web.StreamResponse:
     await require_caller(request)
     demo = request.app[DEMO]
     try:
-        wait = min(float(request.query.get("wait", 0)), LONGEST_WAIT)
+        wait = min(int(request.query.get("wait", 0)), LONGEST_WAIT)
         after = {kind: int(n) for kind, n in request.query.items() if kind in demo.sandboxes}
+        if wait < 0:
+            raise web.HTTPBadRequest
     except ValueError:
         raise web.HTTPBadRequest from None
     phones = [phone for phone in demo.config["phones"] if phone["kind"] in after]
@@ -82,7 +84,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
     return web.json_response(found)
 
 
-async def _read(demo: Demo, phone: Mapping[str, Any], after: int, wait: float) -> Any:
+async def _read(demo: Demo, phone: Mapping[str, Any], after: int, wait: int) -> Any:
     url = URL(demo.sandboxes[phone["kind"]]) / "_sandbox" / "phones" / phone["number"]
     query = {"account": phone["account"], "after": str(after), "wait": str(wait)}
     with contextlib.suppress(aiohttp.ClientError, TimeoutError):

@@ -43,7 +43,7 @@ class DemoSite:
 @asynccontextmanager
 async def demo_site(tmp_path: Path) -> AsyncIterator[DemoSite]:
     async def answer(request: web.Request) -> web.StreamResponse:
-        return web.json_response({})
+        return web.json_response({"items": [], "next": 7})
 
     settings = load_settings(
         None,
@@ -62,7 +62,12 @@ async def demo_site(tmp_path: Path) -> AsyncIterator[DemoSite]:
         aiohttp.ClientSession() as session,
         open_hub(settings) as hub,
     ):
-        demo = Demo({}, {"whatsapp": standin.url("")}, session)
+        phones = [
+            {"kind": "whatsapp", "account": "106", "number": "8801711000001"},
+            {"kind": "twilio", "account": "+15550100", "number": "+8801711000001"},
+        ]
+        bases = {"whatsapp": standin.url(""), "twilio": "http://127.0.0.1:1"}
+        demo = Demo({"phones": phones}, bases, session)
         secret = new_secret()
         await hub.store.write(create_token, "test", "agent", hash_secret(secret), hub.clock.now())
         async with serving(hub, "127.0.0.1", 0, lambda app: add_demo(app, demo)) as url:
@@ -86,6 +91,25 @@ async def test_a_phones_calls_come_through_as_they_are(site: DemoSite) -> None:
         seen = URL(site.seen[-1], encoded=True)
         meant = URL("/_sandbox/phones" + tail, encoded=True)
         assert (seen.path, dict(seen.query)) == (meant.path, dict(meant.query))
+
+
+async def follow(site: DemoSite, query: str, token: str) -> tuple[int, object]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with site.session.get(f"{site.url}/demo/follow{query}", headers=headers) as answer:
+        return answer.status, await answer.json() if answer.status == 200 else None
+
+
+async def test_all_phones_are_followed_by_one_call(site: DemoSite) -> None:
+    news = {"items": [], "next": 7}
+    found = await follow(site, "?whatsapp=3&twilio=0&faults=1", site.token)
+    assert found == (200, {"whatsapp": news, "twilio": None})
+    seen = URL(site.seen[-1], encoded=True)
+    assert seen.path == "/_sandbox/phones/8801711000001"
+    assert dict(seen.query) == {"account": "106", "after": "3", "wait": "0"}
+    assert await follow(site, "?whatsapp=7&wait=20", site.token) == (200, {"whatsapp": news})
+    for query in ("?whatsapp=x", "?wait=x", "?wait=nan", "?wait=-1"):
+        assert await follow(site, query, site.token) == (400, None)
+    assert await follow(site, "?whatsapp=3", "") == (401, None)
 
 
 OUTSIDE = [

@@ -184,6 +184,9 @@ def test_no_wcag_finding(open_page: Opens) -> None:
     page = open_page(bypass_csp=True)
     page.wait_for_selector(".ideas")
     assert all_findings(page) == []
+    for channel in ("Telegram", "Messenger", "Instagram"):
+        write(page, channel, "hello")
+        page.wait_for_selector(f'[data-kind="{channel.lower()}"] .taps')
     start_talk(page)
     write(page, "WhatsApp", "hello")
     page.wait_for_selector('[data-kind="whatsapp"] .taps')

@@ -38,6 +38,25 @@ def test_each_is_answered_and_so_is_a_tap(channel: str, asked: str, open_page: O
     assert hers(page)["channels"] == ["sms"]
 
 
+def test_quick_replies_go_with_the_tap(open_page: Opens) -> None:
+    page = open_page()
+    write(page, "Messenger", "hello")
+    expect(log(page, "Messenger").locator("article:not(.own)")).to_have_count(1)
+    found = page.request.get("/api/v1/customers?address=7200000000000001").json()["items"]
+    offered = [{"id": f"day{n}", "title": f"Day {n}"} for n in range(1, 5)]
+    said = page.request.post(
+        f"/api/v1/conversations/{found[0]['conversation_id']}/messages",
+        data={"text": "Which day?", "buttons": offered},
+        headers={"Idempotency-Key": "days", "X-Onethread-CSRF": "1"},
+    )
+    assert said.ok, said.text()
+    chips = phone(page, "Messenger").locator(".chips").get_by_role("button")
+    expect(chips).to_have_text(["Day 1", "Day 2", "Day 3", "Day 4"])
+    chips.nth(2).click()
+    expect(chips).to_have_count(0)
+    expect(bubbles(thread(page), "Day 3").filter(has_text="chose")).to_have_count(1)
+
+
 def test_a_number_shared_first_joins_telegram_to_her_thread(open_page: Opens) -> None:
     page = open_page()
     start_talk(page)
