@@ -104,7 +104,7 @@ def read_message(item: Object, origin: Origin) -> list[Parsed]:
             return found  # what this hub sent
         key = peer.message(number)
         return [*found, Echo(origin.account, peer.address, at, key, message)]
-    payload = START.fullmatch(message.text) if private else None
+    payload = START.fullmatch(message.text)
     found.append(
         Inbound(
             account=origin.account,

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from hub.connector import Hook, Http
-from hub.message import Alias, Inbound, Message, Profile, ReplyTo
+from hub.message import Alias, Inbound, Message, Profile, Referral, ReplyTo
 from hub.signal import (
     Block,
     Echo,
@@ -141,6 +141,14 @@ PLACES: list[Case] = [
         message=item(
             chat=CIRCLE, text="hi", sender_chat=CIRCLE, **dict[str, Any]({"from": ANONYMOUS})
         ),
+    ),
+    hears(
+        "started by a link for groups, which is nobody's consent",
+        in_group(
+            Message.of("/start@hub_bot eid-26"),
+            referral=Referral(ref="eid-26", source="telegram", type="start"),
+        ),
+        message=item(chat=CIRCLE, text="/start@hub_bot eid-26"),
     ),
     hears(
         "a channel's post",
