@@ -16,6 +16,7 @@ WHOLE_HUB = {
     "hub/test_albums.py",
     "hub/test_catch_up.py",
     "hub/test_drain.py",
+    "hub/test_hard_email.py",
     "hub/test_hard_messages.py",
     "hub/test_held.py",
     "hub/test_hard_sorts.py",
