@@ -114,6 +114,8 @@ class NewMessage(Body):
     def _says_something(self) -> "NewMessage":
         if not (clean_text(self.text).strip() or self.media or self.template):
             raise ValueError("text, media or template is required")
+        if self.note and (self.media or self.buttons or self.template):
+            raise ValueError("a note has text alone")
         if self.when_closed == "template" and self.template is None:
             raise ValueError("when_closed template needs the template")
         if self.held_until is not None and self.when_closed != "hold":

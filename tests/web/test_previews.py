@@ -99,3 +99,19 @@ async def test_a_wrong_wish_is_refused(house: House) -> None:
         assert (status, problem["errors"][0]["field"]) == (422, field)
     status, _ = await house.api("POST", f"/conversations/{'0' * 32}/preview", {"text": "x"})
     assert status == 404
+
+
+async def test_a_note_is_never_stored_without_what_it_should_say(house: House) -> None:
+    await house.writes("sms", "hello")
+    _, found = await house.api("GET", "/conversations")
+    where = f"/conversations/{found['items'][0]['id']}/messages"
+    more: list[dict[str, Any]] = [
+        {"media": [{"kind": "image", "url": "https://shop.example/a.png"}]},
+        {"text": "see this", "buttons": [{"id": "a", "title": "A"}]},
+        {"template": {"name": "delivery"}},
+    ]
+    for body in more:
+        status, problem = await house.api("POST", where, {"note": True, **body})
+        assert status == 422
+        assert "a note has text alone" in problem["errors"][0]["message"]
+    assert len(await house.rows()) == 1
