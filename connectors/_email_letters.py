@@ -73,10 +73,10 @@ def message_of(letter: Letter) -> Message:
     else:
         text = letter.reply.strip() or said_in_html(letter.html)
         full = text_of_html(letter.html) if letter.html else ""
-    html = harmless(letter.html) if letter.html else ""
-    if not html and full != text:
-        html = as_html(full)
     shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    html = harmless(letter.html) if letter.html else ""
+    if not html and full != shown:
+        html = as_html(full)
     message = Message.of(
         shown,
         media=tuple(media_of(one) for one in letter.attachments),

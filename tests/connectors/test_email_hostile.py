@@ -129,6 +129,12 @@ def test_words_beyond_what_is_looked_at_are_there_all_the_same() -> None:
     assert text_of_html(picture) == "beforeafter"
 
 
+def test_a_text_too_long_to_show_stands_whole_in_the_html() -> None:
+    message = heard(HEAD + b"\r\n" + b"word " * 40_000 + b"the end").message
+    assert len(message.text) == 100_001
+    assert "the end" in message.html
+
+
 def test_an_answers_last_reference_counts_however_many_there_are() -> None:
     chain = " ".join(f"<r{n}@mail.example.test>" for n in range(3000))
     raw = f"From: {RIMA}\r\nReferences: {chain}\r\n\r\nhi".encode()
