@@ -117,27 +117,27 @@ export function Demo({ config }: { config: DemoConfig }) {
           </nav>
         )}
         <div class="strip">
-        {devices.map(({ config: phone, client }) => (
-          <section key={phone.kind} class="cell" {...panel(phone.kind, channelName(phone.kind))}>
-            {client instanceof WebchatVisitor ? (
-              <WebchatView
-                visitor={client}
-                customer={name}
-                spoken={narrow.value}
-                shown={shown("webchat")}
-                onWritten={() => thread.watch(phone.person)}
-              />
-            ) : phone.kind === "webchat" ? null : (
-              <SandboxPhoneView
-                config={phone}
-                phone={client}
-                customer={config.customer}
-                spoken={narrow.value}
-                onWritten={() => thread.watch(phone.person)}
-              />
-            )}
-          </section>
-        ))}
+          {devices.map(({ config: phone, client }) => (
+            <section key={phone.kind} class="cell" {...panel(phone.kind, channelName(phone.kind))}>
+              {client instanceof WebchatVisitor ? (
+                <WebchatView
+                  visitor={client}
+                  customer={name}
+                  spoken={narrow.value}
+                  shown={shown("webchat")}
+                  onWritten={() => thread.watch(phone.person)}
+                />
+              ) : phone.kind === "webchat" ? null : (
+                <SandboxPhoneView
+                  config={phone}
+                  phone={client}
+                  customer={config.customer}
+                  spoken={narrow.value}
+                  onWritten={() => thread.watch(phone.person)}
+                />
+              )}
+            </section>
+          ))}
         </div>
         <section class="cell wide" {...panel("thread", t("thread.title"))}>
           <ThreadView thread={thread} phones={config.phones} say={say} shown={shown("thread")} />

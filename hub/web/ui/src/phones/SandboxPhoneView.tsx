@@ -100,33 +100,33 @@ export function SandboxPhoneView({ config, phone, customer, spoken, onWritten }:
         {...(kind === "twilio" ? { describedBy: `${box}-count` } : {})}
       >
         {PHOTOS.has(kind) && (
-            <button
-              type="button"
-              class="plain"
-              aria-label={t("phone.photo")}
-              title={t("phone.photo")}
-              onClick={() =>
-                void write({
-                  image: {
-                    mime: "image/jpeg",
-                    ...(CAPTIONS.has(kind) ? { caption: t("phone.photoCaption") } : {}),
-                  },
-                })
-              }
-            >
-              <Icon name="image" />
-            </button>
+          <button
+            type="button"
+            class="plain"
+            aria-label={t("phone.photo")}
+            title={t("phone.photo")}
+            onClick={() =>
+              void write({
+                image: {
+                  mime: "image/jpeg",
+                  ...(CAPTIONS.has(kind) ? { caption: t("phone.photoCaption") } : {}),
+                },
+              })
+            }
+          >
+            <Icon name="image" />
+          </button>
         )}
         {PLACES.has(kind) && (
-            <button
-              type="button"
-              class="plain"
-              aria-label={t("phone.place")}
-              title={t("phone.place")}
-              onClick={() => void write({ location: { ...PLACE, name: t("phone.placeName") } })}
-            >
-              <Icon name="mapPin" />
-            </button>
+          <button
+            type="button"
+            class="plain"
+            aria-label={t("phone.place")}
+            title={t("phone.place")}
+            onClick={() => void write({ location: { ...PLACE, name: t("phone.placeName") } })}
+          >
+            <Icon name="mapPin" />
+          </button>
         )}
       </MessageBox>
       {kind === "twilio" && <SmsCount id={`${box}-count`} text={text} />}
