@@ -43,7 +43,8 @@ class Lease:
 
 
 class Polling:
-    """`alone`: no other process has this database."""
+    """`alone`: no other process has this database. `pause`: seconds until a provider that refuses
+    the credentials is asked again."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Polling:
         *,
         alone: bool,
         lease: float = LEASE,
+        pause: float = MISCONFIGURED_PAUSE,
     ) -> None:
         self._store = store
         self._channels = channels
@@ -61,6 +63,7 @@ class Polling:
         self._metrics = metrics
         self._alone = alone
         self._lease = lease
+        self._pause = pause
 
     async def run(self) -> None:
         """Poll each channel that is to be polled, for ever."""
@@ -70,7 +73,7 @@ class Polling:
                     tasks.create_task(self._follow(channel, channel.connector))
 
     async def _follow(self, channel: Channel, connector: Polls) -> None:
-        poller = Poller(channel, connector, self._intake, self._metrics)
+        poller = Poller(channel, connector, self._intake, self._metrics, self._pause)
         while True:
             pause = self._lease / 3 * random.uniform(0.8, 1.2)
             try:
@@ -133,12 +136,18 @@ class Poller:
     """Polls one channel and knows how that went."""
 
     def __init__(
-        self, channel: Channel, connector: Polls, intake: Intake, metrics: Metrics
+        self,
+        channel: Channel,
+        connector: Polls,
+        intake: Intake,
+        metrics: Metrics,
+        pause: float = MISCONFIGURED_PAUSE,
     ) -> None:
         self._channel = channel
         self._connector = connector
         self._intake = intake
         self._metrics = metrics
+        self._pause = pause
         self._failures = 0
         metrics.poll_failures(channel.name)  # it begins at 0, not at 1
 
@@ -172,7 +181,7 @@ class Poller:
         told = {"channel": channel.name, "error": type(error).__name__, "code": code}
         if isinstance(error, SendFailed) and error.pauses_channel:
             log.error("polling paused", reason=channel.poll_error, **told)
-            return MISCONFIGURED_PAUSE * random.uniform(0.8, 1.2)
+            return self._pause * random.uniform(0.8, 1.2)
         if known:
             log.warning("polling failed", reason=channel.poll_error, **told)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.sandbox.telegram_account import Bot
+from hub.polling import Polling
 from tests.bot import BOT, HER, TOKEN, Chat, a_bot, serving_bot, talking
 from tests.running import FAST
 
@@ -169,9 +170,7 @@ async def test_a_webhook_set_meanwhile_is_told_of(tmp_path: Path) -> None:
         chat.sandbox.waiting_of(BOT).put({"update_id": 1, "poem": {}})  # ends the poll under way
         channel = chat.house.hub.channels.by_name["tg"]
         await chat.house.until(lambda: "webhook" in channel.poll_error)
-        _, found = await chat.house.api("GET", "/channels")
-        [told] = [one for one in found["items"] if one["name"] == "tg"]
-        assert "webhook" in str(told)
+        assert "webhook" in await shown_of(chat)
 
 
 async def test_a_wrong_token_pauses_the_bot_until_it_is_mended(tmp_path: Path) -> None:
@@ -184,14 +183,42 @@ async def test_a_wrong_token_pauses_the_bot_until_it_is_mended(tmp_path: Path) -
         chat.sandbox.accounts[BOT] = revoked
         await chat.does(text="two")
         await chat.house.until(lambda: chat.house.hub.outbox.paused())
-        _, found = await chat.house.api("GET", "/channels")
-        [told] = [one for one in found["items"] if one["name"] == "tg"]
-        assert "BotFather" in str(told)
-        assert TOKEN not in str(told)
+
+        async def is_told() -> str:
+            told = await shown_of(chat)
+            return told if "BotFather" in told else ""
+
+        assert TOKEN not in await chat.house.until(is_told)
         chat.sandbox.accounts[BOT] = Bot.model_validate(account.model_dump())
         await chat.house.move_clock(5.0)
         await chat.hears("echo one", "echo two")
         assert not chat.house.hub.outbox.paused()
+
+
+async def test_polling_goes_on_once_the_token_is_mended(tmp_path: Path) -> None:
+    async with a_bot() as boxes:
+        account = boxes["tg"].accounts[BOT]
+        boxes["tg"].accounts[BOT] = account.model_copy(update={"token": f"{BOT}:another"})
+        async with serving_bot(tmp_path, boxes, "polling") as chat:
+            hub = chat.house.hub
+            channel = hub.channels.by_name["tg"]
+            await chat.house.until(lambda: "token" in channel.poll_error)
+            assert TOKEN not in channel.poll_error
+            await chat.does(wait=False, text="one")
+            # One that need not be waited for as long as the hub's own.
+            polling = Polling(
+                hub.store, hub.channels, hub.intake, hub.metrics, alone=True, pause=0.1
+            )
+            failed = chat.house.counted("poll_failures", channel="tg")
+            task = asyncio.create_task(polling.run())
+            await chat.house.until(
+                lambda: chat.house.counted("poll_failures", channel="tg") > failed
+            )
+            boxes["tg"].accounts[BOT] = account
+            await chat.hears("echo one")
+            assert channel.poll_error == ""
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_telegram_is_given_the_time_it_asks_for(tmp_path: Path) -> None:
@@ -210,6 +237,13 @@ async def test_telegram_is_given_the_time_it_asks_for(tmp_path: Path) -> None:
         assert len(chat.called("sendMessage")) == 1
         await chat.house.move_clock(9.0)
         await chat.hears("echo one")
+
+
+async def shown_of(chat: Chat) -> str:
+    """All that the list of channels says of the bot's."""
+    _, found = await chat.house.api("GET", "/channels")
+    [told] = [one for one in found["items"] if one["name"] == "tg"]
+    return str(told)
 
 
 async def is_blocked(chat: Chat, wanted: bool) -> bool:
