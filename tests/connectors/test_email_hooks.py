@@ -151,6 +151,15 @@ def test_mailgun_by_fields_and_by_the_whole_mail() -> None:
     assert only(connector, mailgun(**{"body-mime": raw})).subject == "whole"
 
 
+def test_a_form_that_is_played_again_is_the_same_message() -> None:
+    connector = mailbox(inbound="mailgun")
+    for form in (mailgun(), mailgun(**{"message-headers": "[]"})):
+        [first], [again] = connector.parse(form), connector.parse(form)
+        assert isinstance(first, Inbound)
+        assert isinstance(again, Inbound)
+        assert first.dedupe_key == again.dedupe_key != ""
+
+
 def test_mailguns_signature_is_as_its_own_example_says() -> None:
     token, key = "tok" * 16 + "xx", "mg-key-demo"
     signature = hmac.digest(key.encode(), f"1795176000{token}".encode(), "sha256").hex()

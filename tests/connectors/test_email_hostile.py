@@ -91,6 +91,7 @@ def test_no_text_takes_long(name: str) -> None:
     assert message.text[:50_000] == TEXTS[name].strip()[:50_000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADERS)
 def test_no_header_takes_long(name: str) -> None:
     for header in NAMED:

@@ -17,6 +17,7 @@ from hub.errors import SendFailed, StoreUnavailable
 from tests.mailing import PASSWORD, mail_servers
 from tests.ports import free_port
 
+pytestmark = pytest.mark.slow
 GOOD, BAD = b"Subject: good\r\n\r\nhi", b"Subject: bad\r\n\r\nhi"
 
 
@@ -236,7 +237,6 @@ async def test_a_stop_before_there_is_a_connection_leaves_none(box: Mailbox) -> 
     assert box.logins == 0
 
 
-@pytest.mark.slow
 async def test_two_readers_of_dovecots_mailbox_lose_nothing_and_mark_all() -> None:
     with mail_servers() as servers:
         account = Account(
