@@ -148,12 +148,12 @@ def test_mailgun_by_fields_and_by_the_whole_mail() -> None:
     message = only(connector, mailgun())
     assert (message.text, message.subject) == (BANGLA, "অর্ডার")
     raw = bytes(mail(BANGLA, Subject="whole")).decode()
-    assert only(connector, mailgun(**{"body-mime": raw})).subject == "whole"
+    assert only(connector, mailgun(SECRET, AT, **{"body-mime": raw})).subject == "whole"
 
 
 def test_a_form_that_is_played_again_is_the_same_message() -> None:
     connector = mailbox(inbound="mailgun")
-    for form in (mailgun(), mailgun(**{"message-headers": "[]"})):
+    for form in (mailgun(), mailgun(SECRET, AT, **{"message-headers": "[]"})):
         [first], [again] = connector.parse(form), connector.parse(form)
         assert isinstance(first, Inbound)
         assert isinstance(again, Inbound)
