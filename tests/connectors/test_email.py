@@ -232,7 +232,7 @@ def test_a_mail_inside_a_mail_is_a_file() -> None:
 
 def test_an_inline_picture_is_known_by_its_content_id() -> None:
     letter = mail("pic", html='<p>pic <img src="cid:p1"></p>')
-    part = letter.get_payload()[1]
+    part = list(letter.iter_parts())[1]
     assert isinstance(part, EmailMessage)
     part.add_related(b"\x89PNG", maintype="image", subtype="png", cid="<p1>")
     [media] = heard(letter).message.media
