@@ -32,7 +32,7 @@ class Waiting:
         self.updates = [one for one in self.updates if one["update_id"] >= offset]
         try:
             async with asyncio.timeout(min(seconds, LONGEST)):
-                while not self.updates:
+                while not (ready := [u for u in self.updates if u["update_id"] >= offset]):
                     self._woken.clear()
                     await self._woken.wait()
                     if mine != self._pollers:
@@ -43,7 +43,7 @@ class Waiting:
                         )
         except TimeoutError:
             return []
-        return self.updates[:limit]
+        return ready[:limit]
 
 
 def is_allowed(kind: str, allowed: Collection[str]) -> bool:
