@@ -25,7 +25,7 @@ class Link:
     most: Callable[[str], int]
 
 
-Reason = Literal["fetch", "size"]
+Reason = Literal["fetch", "size", "type"]
 
 
 async def fetch_link(
@@ -41,8 +41,10 @@ async def fetch_link(
         timeout = aiohttp.ClientTimeout(total=10)
         async with session.get(link.url, timeout=timeout) as response:
             mime = response.content_type
-            if response.status != 200 or (link.mimes and mime not in link.mimes):
+            if response.status != 200:
                 return "fetch"
+            if link.mimes and mime not in link.mimes:
+                return "type"
             content = bytearray()
             async for chunk in response.content.iter_chunked(65_536):
                 content += chunk

@@ -1,11 +1,9 @@
 """The stand-in for Twilio's Messages API; `python -m connectors.sandbox.twilio` serves it.
 
 Facts are from Twilio's documentation: Messages and Media resources, webhooks, opt-out, errors.
+Typing: twilio.com/docs/whatsapp/api/typing-indicators-resource, v2 by form and v3 by JSON, 2026-11.
 """
 
-import base64
-import hmac
-import secrets
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,28 +11,38 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
+import orjson
 from aiohttp import web
 
-from connectors.sandbox import control, standin, twilio_list, twilio_rules, twilio_wire
+from connectors.sandbox import (
+    control,
+    customer,
+    standin,
+    twilio_list,
+    twilio_rules,
+    twilio_templates,
+    twilio_wire,
+)
 from connectors.sandbox.calls import Call
-from connectors.sandbox.customer import CustomerMessage
 from connectors.sandbox.deliveries import Post
 from connectors.sandbox.faults import bare_number
-from connectors.sandbox.links import Link, Reason
 from connectors.sandbox.media import Media, vcard
 from connectors.sandbox.refusal import Refusal
 from connectors.sandbox.transcript import Item
 from connectors.sandbox.twilio_account import Account
+from connectors.sandbox.twilio_customer import CustomerMessage
+from connectors.sandbox.twilio_files import Files, links_of
+from connectors.sandbox.twilio_templates import Content, Shown
 from connectors.sandbox.twilio_wire import Record
 
 WINDOW = 86_400.0
-URL_LIFE = 14_400.0
 
 
-class Sandbox(standin.Standin[Account]):
+class Sandbox(Files):
     """Twilio's Messages API, its webhooks, and the customers' phones."""
 
     account_model = Account
+    message_model = CustomerMessage
     fault_codes: ClassVar[dict[int, int]] = {400: 21211, 401: 20003, 429: 20429, 500: 20500}
 
     def __init__(self, *, now: Callable[[], float] = time.time, keep: int | None = None) -> None:
@@ -43,34 +51,31 @@ class Sandbox(standin.Standin[Account]):
         self._records: dict[str, Record] = {}
         self._opted_out: set[tuple[str, str]] = set()
         self._open_until: dict[tuple[str, str], float] = {}
-        self._links: dict[str, tuple[str, float]] = {}
 
     def add_provider_routes(self, router: web.UrlDispatcher) -> None:
         base = f"/{twilio_wire.VERSION}/Accounts/{{ac:[^/.]+}}"
-        media = base + "/Messages/{sid}/Media/{me:[^/.]+}"
         router.add_post(base + "/Messages.json", self.provider(self._messages))
         router.add_get(base + "/Messages.json", self.provider(self._list))
         router.add_get(base + "/Messages/{sid:[^/.]+}.json", self.provider(self._message))
         router.add_get(base + "/Messages/{sid}/Media.json", self.provider(self._media_list))
-        router.add_get(media, self.provider(self._media))
-        router.add_delete(media, self.provider(self._delete_media))
         router.add_get(base + ".json", self.provider(self._account_facts))
-        router.add_get("/cdn/{token}", self.provider(self._cdn))
+        for version in ("v2", "v3"):
+            router.add_post(f"/{version}/Indicators/Typing.json", self.provider(self._typing))
+        super().add_provider_routes(router)
 
     def reset(self) -> None:
         super().reset()
         self._records.clear()
         self._opted_out.clear()
         self._open_until.clear()
-        self._links.clear()
-
-    def new_media_id(self) -> str:
-        return twilio_wire.new_sid("ME")
 
     # The customer's side.
 
-    def hear(self, account: Account, phone: str, said: CustomerMessage) -> tuple[Item, Post | None]:
-        _check_can_say(account, said)
+    def hear(
+        self, account: Account, phone: str, said: customer.CustomerMessage
+    ) -> tuple[Item, Post | None]:
+        assert isinstance(said, CustomerMessage)
+        _check_can_say(account, said, self.transcript.find(said.quotes))
         self._open_until[account.key, phone] = self.now() + WINDOW
         files = self._files(account, said)
         item = self.heard(account, phone, said, twilio_wire.new_sid("MM" if files else "SM"), None)
@@ -82,9 +87,7 @@ class Sandbox(standin.Standin[Account]):
         urls = [(file, f"{base}/{item.external_id}/Media/{file.id}") for file in files]
         quoted = self._records.get(said.quotes or "")
         known = self.phone(phone)
-        form = twilio_wire.inbound_form(
-            account, item, said, known, urls, quoted.sender if quoted else None
-        )
+        form = twilio_wire.inbound_form(account, item, said, known, urls, quoted)
         item.text, item.external_id = form["Body"], form["MessageSid"]
         word = self._opt_out_word(account, item)
         if word is not None and account.advanced_opt_out:
@@ -161,7 +164,7 @@ class Sandbox(standin.Standin[Account]):
 
     async def _messages(self, request: web.Request, call: Call) -> web.Response:
         raw = await request.read()
-        own = self._authorize(request, call)
+        own = self.authorize(request, call)
         form = parse_qs(raw.decode(errors="replace"), keep_blank_values=True)
         call.body = {
             name: values if name == "MediaUrl" else values[0] for name, values in form.items()
@@ -173,41 +176,34 @@ class Sandbox(standin.Standin[Account]):
         account = _sender(own, form)
         call.account = account.key
         fault = await self.meet_fault(request, call, account, phone, text)
-        twilio_rules.check_message(form, whatsapp=account.is_whatsapp)
+        content = self.content_of(account, twilio_rules.first(form, "ContentSid"))
+        shown = twilio_rules.check_message(form, whatsapp=account.is_whatsapp, content=content)
+        place = twilio_rules.place_of(form) if account.is_whatsapp else None
         phone = self.number_of(phone)
-        steps = self._check_recipient(account, phone, twilio_rules.first(form, "From"))
-        urls = form.get("MediaUrl", [])[: 1 if account.is_whatsapp else None]
+        sent = (content, shown) if content and shown else None
+        steps = self._check_recipient(account, phone, twilio_rules.first(form, "From"), sent)
+        urls = shown.media if shown else form.get("MediaUrl", [])
+        urls = urls[: 1 if account.is_whatsapp else None]
         sid = twilio_wire.new_sid("MM" if urls else "SM")
         item = Item(account.key, phone, "out", sid, "text", self.now(), text)
-        if urls:
-            item.kind = "media"
-            item.media = [{"kind": "media", "mime": None, "url": url, "id": None} for url in urls]
+        if sent:
+            twilio_wire.show_content(item, *sent)
+        else:
+            twilio_wire.show(item, urls, place)
         item.correlation = call.correlation
         service = twilio_rules.first(form, "MessagingServiceSid") or None
         sender = twilio_rules.first(form, "From") or account.number
-        record = Record(item, account.account_sid, sender, call.to, service, callback)
+        record = Record(
+            item, account.account_sid, sender, call.to, service, callback, body=item.text
+        )
         self._remember(record)
         answer = control.json_response(record.resource(), 201)
-        links = _links(account, item)
+        links = links_of(account, item)
         return await self.conclude(request, call, account, item, steps, answer, fault, links)
 
-    def _authorize(self, request: web.Request, call: Call) -> list[Account]:
-        """The senders of the path's account, if its Basic login fits. Raises `Refusal`."""
-        scheme, _, login = request.headers.get("Authorization", "").partition(" ")
-        sid = request.match_info["ac"]
-        own = [
-            account
-            for account in self.accounts.values()
-            if account.account_sid == sid
-            and scheme == "Basic"
-            and hmac.compare_digest(_login(account), login.encode())
-        ]
-        if not own:
-            raise Refusal(20003)
-        call.account = own[0].key
-        return own
-
-    def _check_recipient(self, account: Account, phone: str, sender: str) -> list[standin.Step]:
+    def _check_recipient(
+        self, account: Account, phone: str, sender: str, sent: tuple[Content, Shown] | None
+    ) -> list[standin.Step]:
         """What becomes of the message on its way. Raises `Refusal` when it does not set out."""
         if (account.key, phone) in self._opted_out:
             raise Refusal(21610)
@@ -218,8 +214,9 @@ class Sandbox(standin.Standin[Account]):
             if known.fails_with in twilio_rules.UNDELIVERED:
                 return [("sent", None), ("undelivered", known.fails_with)]
             return [("failed", known.fails_with)]
-        if account.is_whatsapp and self._open_until.get((account.key, phone), 0) <= self.now():
-            return [("failed", 63016)]
+        is_open = self._open_until.get((account.key, phone), 0) > self.now()
+        if account.is_whatsapp and (error := _whatsapp_error(sent, is_open=is_open)):
+            return [("failed", error)]
         if sender == twilio_rules.TEST_SENDER != account.number:
             return []
         return [(status, None) for status in account.receipts]
@@ -243,26 +240,41 @@ class Sandbox(standin.Standin[Account]):
             answer.headers["Retry-After"] = f"{refusal.retry_after:g}"
         return answer
 
-    def link_code(self, item: Item, reason: Reason) -> int:
-        if reason == "size":
-            return 30019
-        return 63019 if item.account.startswith("whatsapp:") else 11200
+    async def _typing(self, request: web.Request, call: Call) -> web.Response:
+        """Typing under a customer's WhatsApp message, which marks it read."""
+        own = self.authorize(request, call)
+        is_json = request.content_type == "application/json"
+        try:
+            form = orjson.loads(await request.read()) if is_json else dict(await request.post())
+        except orjson.JSONDecodeError:
+            form = None
+        if not isinstance(form, dict) or str(form.get("channel")).lower() != "whatsapp":
+            raise Refusal(20001, "channel")
+        call.body = form
+        await self.meet_read_fault(request, call, own[0], "action")
+        item = self.transcript.find(str(form.get("messageId")))
+        of = {account.key for account in own if account.is_whatsapp}
+        if item is None or item.direction != "in" or item.account not in of:
+            raise Refusal(20404, "messageId")
+        call.account, call.to, call.external_id = item.account, item.phone, item.external_id
+        self.transcript.mark(item, "read")
+        return control.json_response({"success": True})
 
     # Looking up messages, media and the account.
 
     async def _list(self, request: web.Request, call: Call) -> web.Response:
-        own = self._authorize(request, call)
+        own = self.authorize(request, call)
         call.body = dict(request.query)
         await self.meet_read_fault(request, call, own[0], "list")
         records = list(self._records.values())
         return control.json_response(twilio_list.messages(records, request))
 
     async def _media_list(self, request: web.Request, call: Call) -> web.Response:
-        self._authorize(request, call)
+        self.authorize(request, call)
         return control.json_response(twilio_list.media(self._record(request), request))
 
     async def _message(self, request: web.Request, call: Call) -> web.Response:
-        self._authorize(request, call)
+        self.authorize(request, call)
         record = self._record(request)
         call.external_id = record.item.external_id
         return control.json_response(record.resource())
@@ -273,36 +285,8 @@ class Sandbox(standin.Standin[Account]):
             raise Refusal(20404)
         return record
 
-    async def _media(self, request: web.Request, call: Call) -> web.Response:
-        own = self._authorize(request, call)
-        file = self._own_media(own, request)
-        call.external_id = file.id
-        await self.meet_read_fault(request, call, own[0], "media")
-        token = secrets.token_urlsafe(24)
-        self._links[token] = (file.id, self.now() + URL_LIFE)
-        return web.Response(status=302, headers={"Location": f"{self.base_url}/cdn/{token}"})
-
-    async def _delete_media(self, request: web.Request, call: Call) -> web.Response:
-        file = self._own_media(self._authorize(request, call), request)
-        del self.media[file.id]
-        return web.Response(status=204)
-
-    def _own_media(self, own: list[Account], request: web.Request) -> Media:
-        file = self.media.get(request.match_info["me"])
-        if file is None or file.account not in {account.key for account in own}:
-            raise Refusal(20404)
-        return file
-
-    async def _cdn(self, request: web.Request, call: Call) -> web.Response:
-        id, until = self._links.get(request.match_info["token"], ("", 0.0))
-        file = self.media.get(id)
-        if file is None or until <= self.now():
-            return web.Response(status=403, text="Request has expired")
-        call.account, call.external_id = file.account, file.id
-        return web.Response(body=file.content, headers={"Content-Type": file.mime})
-
     async def _account_facts(self, request: web.Request, call: Call) -> web.Response:
-        own = self._authorize(request, call)[0]
+        own = self.authorize(request, call)[0]
         facts: dict[str, Any] = {
             "sid": own.account_sid,
             "friendly_name": own.friendly_name,
@@ -311,10 +295,6 @@ class Sandbox(standin.Standin[Account]):
             "uri": request.path,
         }
         return control.json_response(facts)
-
-
-def _login(account: Account) -> bytes:
-    return base64.b64encode(f"{account.account_sid}:{account.auth_token}".encode())
 
 
 def _sender(own: list[Account], form: twilio_rules.Form) -> Account:
@@ -331,20 +311,30 @@ def _sender(own: list[Account], form: twilio_rules.Form) -> Account:
     raise Refusal(21701 if service else 21603)
 
 
-def _check_can_say(account: Account, said: CustomerMessage) -> None:
+def _whatsapp_error(sent: tuple[Content, Shown] | None, *, is_open: bool) -> int | None:
+    """Why WhatsApp does not deliver a message, in or out of the window."""
+    if sent is None:
+        return None if is_open else 63016
+    content, shown = sent
+    is_approved = content.status == "approved"
+    if not is_open and (not is_approved or shown.type in twilio_templates.IN_SESSION_ONLY):
+        return twilio_templates.NOT_APPROVED.get(content.status, 63016)
+    return twilio_templates.check_on_whatsapp(shown, is_approved=is_approved)
+
+
+def _check_can_say(account: Account, said: CustomerMessage, quoted: Item | None) -> None:
     if said.batch:
         raise control.ControlError("Twilio posts one message at a time")
     if said.reaction is not None:
         raise control.ControlError("Twilio does not pass on reactions")
     if not account.is_whatsapp and (said.location or said.tap):
         raise control.ControlError("SMS carries no locations, buttons or lists")
-
-
-def _links(account: Account, item: Item) -> list[Link]:
-    limit = twilio_rules.media_limit
-    if account.is_whatsapp:
-        limit = twilio_rules.whatsapp_media_limit
-    return [Link(shown, shown["url"], frozenset(), limit) for shown in item.media]
+    if not account.is_whatsapp and (said.referral or said.forwarded or said.frequently_forwarded):
+        raise control.ControlError("SMS tells neither referrals nor what is forwarded")
+    if quoted and quoted.template and said.tap:
+        offered = quoted.buttons if said.button else quoted.rows
+        if (said.tap.id, said.tap.title) not in [(one["id"], one["title"]) for one in offered]:
+            raise control.ControlError("that template shows no such button")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,33 @@
-"""What Twilio's Messages API takes and what it refuses, by its documented limits and codes."""
+"""What Twilio's Messages API takes and what it refuses, by its documented limits and codes.
+
+WhatsApp's files: "Guidance on WhatsApp Media Messages" (twilio.com/docs/whatsapp, 2026-11), errors
+63019 (not downloaded, too large) and 63021 (a type that the channel does not take). Places:
+twilio.com/docs/whatsapp/message-features.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from connectors.sandbox import twilio_templates
 from connectors.sandbox.refusal import Refusal
+from connectors.sandbox.twilio_templates import Content, Shown
 
 BODY, MEDIA = 1600, 10
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif"})
 PICTURE_SIZE, OTHER_SIZE, WHATSAPP_SIZE = 5 * 1024 * 1024, 500 * 1024, 16 * 1024 * 1024
+OFFICE = "application/vnd.openxmlformats-officedocument."
+WHATSAPP_TYPES = frozenset(
+    {
+        *("image/jpeg", "image/png", "image/webp", "video/mp4", "application/pdf"),
+        *("audio/ogg", "audio/amr", "audio/3gpp", "audio/aac", "audio/mpeg"),
+        *("application/msword", "text/vcard", "text/x-vcard"),
+        *(OFFICE + kind for kind in ("wordprocessingml.document", "presentationml.presentation")),
+        OFFICE + "spreadsheetml.sheet",
+    }
+)
+CAPTIONED = frozenset({"image/jpeg", "image/png", "video/mp4"})
+GEO = re.compile(r"geo:(-?\d{1,3}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?)(?:\|(.*))?", re.DOTALL)
 
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 START = frozenset({"START", "YES", "UNSTOP"})
@@ -42,8 +62,9 @@ def opt_out_word(text: str) -> str | None:
     return None
 
 
-def check_message(form: Form, *, whatsapp: bool) -> None:
-    """Refuse a send from a known sender whose form breaks a limit. Raises `Refusal`."""
+def check_message(form: Form, *, whatsapp: bool, content: Content | None = None) -> Shown | None:
+    """Refuse a send from a known sender whose form breaks a limit; `content` is the account's own
+    that ContentSid names. Returns what the phone shows of it. Raises `Refusal`."""
     to, body = first(form, "To"), first(form, "Body")
     if not to:
         raise Refusal(21604)
@@ -56,10 +77,15 @@ def check_message(form: Form, *, whatsapp: bool) -> None:
         raise Refusal(21211, to)
     if first(form, "From") == to:
         raise Refusal(21266)
-    media = form.get("MediaUrl", ())
+    _check_settings(form)
     if first(form, "ContentSid"):
-        raise Refusal(21655)
-    if not body and not media and not form.get("PersistentAction"):
+        if content is None:
+            raise Refusal(21655)
+        return twilio_templates.fill(content, first(form, "ContentVariables"), whatsapp=whatsapp)
+    if first(form, "ContentVariables"):
+        raise Refusal(21654)
+    media = form.get("MediaUrl", ())
+    if not body and not media:
         raise Refusal(21602)
     if len(body) > BODY:
         raise Refusal(21617)
@@ -67,12 +93,30 @@ def check_message(form: Form, *, whatsapp: bool) -> None:
         raise Refusal(21623)
     if not all(re.match(r"https?://[^\s/]+\S*$", url) for url in media):
         raise Refusal(21620)
+    return None
+
+
+def _check_settings(form: Form) -> None:
     callback = first(form, "StatusCallback")
     if callback and not re.match(r"https?://[^\s/]+\S*$", callback):
         raise Refusal(21609)
     period = first(form, "ValidityPeriod")
     if period and not (period.isascii() and period.isdigit() and 1 <= int(period) <= 36_000):
         raise Refusal(20001)
+
+
+def place_of(form: Form) -> dict[str, Any] | None:
+    """The place of PersistentAction, whose name is what it is labelled. Raises `Refusal`."""
+    action = first(form, "PersistentAction")
+    if not action:
+        return None
+    found = GEO.fullmatch(action)
+    if found is None:
+        raise Refusal(20001, "PersistentAction")
+    place: dict[str, Any] = {"latitude": float(found[1]), "longitude": float(found[2])}
+    if abs(place["latitude"]) > 90 or abs(place["longitude"]) > 180:
+        raise Refusal(20001, "PersistentAction")
+    return place | ({"name": found[3]} if found[3] else {})
 
 
 def media_limit(mime: str) -> int:
@@ -104,9 +148,23 @@ MESSAGES = {
     21617: "The concatenated message body exceeds the 1600 character limit.",
     21620: "Invalid media URL(s)",
     21623: "Number of media files exceeds allowed limit",
-    21655: "The ContentSid is invalid",
+    21654: "ContentSid Required",
+    21655: "The ContentSid is Invalid",
+    21656: "The ContentVariables Parameter is invalid",
     21701: "The Messaging Service does not exist",
     21910: "Invalid 'From' and 'To' pair. They should be of the same channel",
+    92001: "'types' Parameter Required",
+    92002: "The 'variables' parameter exceeds the allowed limit",
+    92008: "Unsupported Content Type",
+    216602: "Content Type is not supported on this channel",
+    63003: "Channel could not find To address",
+    63016: "Failed to send freeform message because you are outside the allowed window",
+    63019: "Media failed to download",
+    63021: "Channel invalid content error",
+    63024: "Invalid message recipient",
+    63040: "Template Rejected",
+    63041: "Template Paused",
+    63042: "Template Disabled",
     63007: "Twilio could not find a Channel with the specified 'From' address",
 }
 STATUSES = {20003: 401, 20404: 404, 20429: 429, 20500: 500, 20503: 503}

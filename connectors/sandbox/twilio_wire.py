@@ -1,4 +1,8 @@
-"""The forms of Twilio's webhooks, their signature, and its message resource."""
+"""The forms of Twilio's webhooks, their signature, and its message resource.
+
+Fields: twilio.com/docs/messaging/guides/webhook-request and twilio.com/docs/messaging/guides/
+outbound-message-status-in-status-callbacks, 2026-11.
+"""
 
 import base64
 import hashlib
@@ -11,12 +15,17 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urldefrag, urlencode
 
-from connectors.sandbox.customer import CustomerMessage, Phone
+import orjson
+
+from connectors.sandbox.customer import Phone
 from connectors.sandbox.deliveries import Post
 from connectors.sandbox.media import Media
 from connectors.sandbox.segments import count_segments
 from connectors.sandbox.transcript import Item
 from connectors.sandbox.twilio_account import Account
+from connectors.sandbox.twilio_customer import CustomerMessage
+from connectors.sandbox.twilio_rules import MESSAGES
+from connectors.sandbox.twilio_templates import Content, Shown
 
 VERSION = "2010-04-01"
 _COUNTRIES = {"+1": "US", "+880": "BD"}
@@ -25,7 +34,8 @@ _STATUSES = {"accepted": "queued"}
 
 @dataclass(slots=True)
 class Record:
-    """One message as the Messages resource shows it; `callback` is the send's StatusCallback."""
+    """One message as the Messages resource shows it; `callback` is the send's StatusCallback,
+    `body` what it said where the phone shows something else."""
 
     item: Item
     account_sid: str
@@ -33,6 +43,7 @@ class Record:
     recipient: str
     service_sid: str | None = None
     callback: str = ""
+    body: str | None = None
 
     def resource(self) -> dict[str, Any]:
         """The message in the API's JSON; dates are RFC 2822."""
@@ -42,7 +53,7 @@ class Record:
         return {
             "account_sid": self.account_sid,
             "api_version": VERSION,
-            "body": item.text,
+            "body": item.text if self.body is None else self.body,
             "date_created": date,
             "date_sent": None if item.status == "accepted" else date,
             "date_updated": date,
@@ -106,13 +117,34 @@ def customer_address(account: Account, phone: str, known: Phone) -> str:
     return f"whatsapp:+{known.wa_id or phone}"
 
 
+def show(item: Item, urls: list[str], place: dict[str, Any] | None) -> None:
+    """Put a plain message's attachments and place on the phone."""
+    if urls:
+        item.kind = "media"
+        item.media = [{"kind": "media", "mime": None, "url": url, "id": None} for url in urls]
+    elif place is not None:
+        item.kind, item.place = "location", place
+
+
+def show_content(item: Item, content: Content, shown: Shown) -> None:
+    """Put what a content shows on the phone."""
+    show(item, shown.media, shown.place)
+    item.text, item.buttons, item.rows = shown.text, shown.buttons, shown.rows
+    item.list_button = shown.list_button
+    if shown.buttons or shown.rows:
+        item.kind = "interactive"
+    if content.status == "approved":
+        item.kind = "template"
+        item.template = {"name": content.sid, "language": content.language}
+
+
 def inbound_form(
     account: Account,
     item: Item,
     said: CustomerMessage,
     known: Phone,
     files: list[tuple[Media, str]],
-    quoted: str | None,
+    quoted: Record | None,
 ) -> dict[str, str]:
     """The webhook's form; blank values are part of it. `files` come with their URLs."""
     sender = customer_address(account, item.phone, known)
@@ -149,17 +181,9 @@ def inbound_form(
 
 
 def _whatsapp_extras(
-    account: Account, item: Item, said: CustomerMessage, known: Phone, quoted: str | None
+    account: Account, item: Item, said: CustomerMessage, known: Phone, quoted: Record | None
 ) -> dict[str, str]:
-    kinds = {"button": "button", "list_row": "interactive", "voice": "audio"}
-    extras = {
-        "ProfileName": known.name or item.phone,
-        "MessageType": kinds.get(said.kind, said.kind),
-    }
-    if not (known.username and known.user_id):
-        extras["WaId"] = known.wa_id or item.phone
-    if known.user_id:
-        extras["ExternalUserId"] = f"whatsapp:{known.user_id}"
+    extras = _who(item, known) | {"MessageType": _type_of(said, quoted)}
     if said.button is not None:
         extras.update(ButtonText=said.button.title, ButtonPayload=said.button.id)
     if said.list_row is not None:
@@ -171,8 +195,33 @@ def _whatsapp_extras(
         extras.update(Label=place.name or "", Address=place.address or "")
     if said.quotes:
         extras["OriginalRepliedMessageSid"] = said.quotes
-        extras["OriginalRepliedMessageSender"] = quoted or account.number
+        extras["OriginalRepliedMessageSender"] = quoted.sender if quoted else account.number
+    if said.forwarded:
+        extras["Forwarded"] = "true"
+    if said.frequently_forwarded:
+        extras["FrequentlyForwarded"] = "true"
+    for name, value in (said.referral or {}).items():
+        extras["Referral" + "".join(map(str.capitalize, name.split("_")))] = str(value)
     return extras
+
+
+def _who(item: Item, known: Phone) -> dict[str, str]:
+    """Who writes; a username hides her number."""
+    who = {"ProfileName": known.name or item.phone}
+    if not (known.username and known.user_id):
+        who["WaId"] = known.wa_id or item.phone
+    context = orjson.dumps({"type": "whatsapp", "data": {"context": who}}).decode()
+    if known.user_id:
+        who["ExternalUserId"] = f"whatsapp:{known.user_id}"
+    return who | {"ChannelMetadata": context}
+
+
+def _type_of(said: CustomerMessage, quoted: Record | None) -> str:
+    """A tap under an approved template is a button, one under a message of the session not."""
+    if said.button is not None:
+        is_of_session = quoted is not None and quoted.item.template is None
+        return "interactive" if is_of_session else "button"
+    return {"list_row": "interactive", "voice": "audio"}.get(said.kind, said.kind)
 
 
 def receipt_form(
@@ -194,10 +243,18 @@ def receipt_form(
         form["MessagingServiceSid"] = record.service_sid
     if error is not None:
         form["ErrorCode"] = str(error)
+        form["ErrorMessage"] = MESSAGES.get(error, "The message was not delivered")
     if account.is_whatsapp:
-        form.update(ChannelPrefix="whatsapp", ChannelToAddress=record.recipient)
+        form |= {
+            "ChannelPrefix": "whatsapp",
+            "ChannelInstallSid": "XE" + hashlib.sha256(account.number.encode()).hexdigest()[:32],
+            "ChannelToAddress": record.recipient,
+            "StructuredMessage": "false",
+        }
         if status in ("delivered", "read"):
             form["EventType"] = status.upper()
+        if error is not None:
+            form["ChannelStatusMessage"] = f"{status}: {form['ErrorMessage']}"
     elif status == "delivered":
         form["RawDlrDoneDate"] = datetime.fromtimestamp(at, UTC).strftime("%y%m%d%H%M")
     return form
