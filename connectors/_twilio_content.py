@@ -1,7 +1,9 @@
 """What a message is at Twilio: body, attachments, and the content its buttons or template need.
 
 Buttons and lists are sent as Content (https://www.twilio.com/docs/content): a shape that is created
-once, whose texts are variables of each send. At most 100 variables, each of at most 255 characters.
+once, whose texts are variables of each send. There are at most 100 variables, best of fewer than
+250 characters, and none in a body may be empty or have a line end, a tab or more than four spaces
+together (https://www.twilio.com/docs/api/errors/21656, 2026-11): those are part of the shape.
 """
 
 import hashlib
@@ -16,24 +18,29 @@ from hub.connector import ListedTemplate
 from hub.errors import MediaFailed
 from hub.message import Media, Message, Place, TemplateUse, clean_text
 
-VALUE = 255
+VALUE = 249
+PIECES = 60
+"""A body's values at most, but for the rest of it: a list's label and rows take 31 of the 100."""
+
+UNSENDABLE = re.compile(r"[ \xa0]*[\r\n\t]\s*| {5,}")
 CONTENT_SID = re.compile(r"HX[0-9A-Za-z]{1,64}")
 BUTTONS, BUTTON_TITLE = 3, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Buttons or a list as Twilio's Content knows them, without the texts: into how many values
-    the body is cut, and of each choice whether it has a description."""
+    """Buttons or a list as Twilio's Content knows them, without the texts: what stands before each
+    of the body's values and after the last, and of each choice whether it has a description."""
 
     is_list: bool
-    pieces: int
+    between: tuple[str, ...]
     described: tuple[bool, ...]
 
     @property
     def types(self) -> dict[str, Any]:
         names = map("{{%d}}".__mod__, range(1, 101))
-        body = "".join(next(names) for _ in range(self.pieces))
+        *before, after = self.between
+        body = "".join(space + next(names) for space in before) + after
         if not self.is_list:
             actions = [
                 {"type": "QUICK_REPLY", "title": next(names), "id": next(names)}
@@ -70,7 +77,7 @@ def shape_of(message: Message) -> Shape | None:
         button.description or len(button.title) > BUTTON_TITLE for button in message.buttons
     )
     described = tuple(as_list and bool(button.description) for button in message.buttons)
-    return Shape(as_list, len(cut(message.text)), described)
+    return Shape(as_list, take_apart(message.text)[0], described)
 
 
 def values_of(message: Message, shape: Shape) -> dict[str, str]:
@@ -79,7 +86,7 @@ def values_of(message: Message, shape: Shape) -> dict[str, str]:
 
 
 def texts_of(message: Message, shape: Shape) -> Iterator[str]:
-    yield from cut(message.text)
+    yield from take_apart(message.text)[1]
     if shape.is_list:
         yield list_label(message.text)
     for button, has_description in zip(message.buttons, shape.described, strict=True):
@@ -88,9 +95,27 @@ def texts_of(message: Message, shape: Shape) -> Iterator[str]:
             yield button.description
 
 
+def take_apart(text: str) -> tuple[tuple[str, ...], list[str]]:
+    """What no value may hold, before each value of the text and after the last; and the values.
+
+    The line ends of a text of very many lines become spaces from some line on."""
+    between, at = [""], 0
+    values: list[str] = []
+    for found in UNSENDABLE.finditer(text):
+        if len(values) >= PIECES:
+            break
+        if pieces := cut(text[at : found.start()]):
+            between += [""] * len(pieces)
+            values += pieces
+        between[-1] += found[0]
+        at = found.end()
+    rest = cut(one_line(text[at:]))
+    return (*between, *[""] * len(rest)), values + rest
+
+
 def cut(text: str) -> list[str]:
     """The text in values that are not too long, none of which begins or ends with a space that
-    might be trimmed."""
+    might be trimmed; none of an empty text."""
     pieces: list[str] = []
     while len(text) > VALUE:
         at = next(
@@ -99,7 +124,7 @@ def cut(text: str) -> list[str]:
         )
         pieces.append(text[:at])
         text = text[at:]
-    return [*pieces, text]
+    return [*pieces, text] if text else pieces
 
 
 def list_label(text: str) -> str:
@@ -130,7 +155,7 @@ def content_fields(sid: str, values: dict[str, str]) -> dict[str, str]:
 
 def one_line(value: str) -> str:
     """The value without what a template refuses in one: line ends, tabs, runs of spaces."""
-    return re.sub(r"[\r\n\t]+| {4,}", " ", value)
+    return UNSENDABLE.sub(" ", value)
 
 
 def listed_template(item: Any) -> ListedTemplate | None:
@@ -173,5 +198,6 @@ def text_of(message: Message) -> str:
 
 
 def geo(place: Place) -> str:
-    label = f"|{place.name}" if place.name else ""
-    return f"geo:{place.latitude},{place.longitude}{label}"
+    """The pin, labelled with all that is known of the place."""
+    label = one_line(", ".join(filter(None, (place.name, place.address))))
+    return f"geo:{place.latitude},{place.longitude}" + (f"|{label}" if label else "")

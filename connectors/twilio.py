@@ -79,8 +79,18 @@ SMS = Limits(
     captions=frozenset({"image", "video", "audio", "voice", "file", "sticker"}),
 )
 SOUNDS = frozenset({"audio/ogg", "audio/amr", "audio/3gpp", "audio/aac", "audio/mpeg"})
+OFFICE = "application/vnd.openxmlformats-officedocument."
+DOCUMENTS = frozenset(
+    {
+        *("application/pdf", "application/msword", "text/vcard", "text/x-vcard"),
+        OFFICE + "wordprocessingml.document",
+        OFFICE + "presentationml.presentation",
+        OFFICE + "spreadsheetml.sheet",
+    }
+)
 
-# One attachment a message: WhatsApp ignores the others. Buttons and lists go as Content.
+# One attachment a message: WhatsApp ignores the others. Buttons and lists go as Content. Types,
+# sizes: https://www.twilio.com/docs/whatsapp/guidance-whatsapp-media-messages; WebP is a sticker's.
 ON_WHATSAPP = Limits(
     text=1600,
     caption=1600,
@@ -101,11 +111,12 @@ ON_WHATSAPP = Limits(
         "sticker": 16_000_000,
     },
     media_types={
-        "image": frozenset({"image/jpeg", "image/png", "image/webp"}),
+        "image": frozenset({"image/jpeg", "image/png"}),
         "video": frozenset({"video/mp4"}),
         "audio": SOUNDS,
         "voice": SOUNDS,
         "sticker": frozenset({"image/webp"}),
+        "file": DOCUMENTS,
     },
     media_count=1,
     captions=frozenset({"image", "video"}),

@@ -1,5 +1,6 @@
 """Buttons, lists and templates on WhatsApp through Twilio: as Content, prepared once."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors._twilio_content import VALUE, cut, shape_of, values_of
+from connectors._twilio_content import PIECES, VALUE, shape_of, take_apart, values_of
 from connectors.twilio import Twilio
 from hub.connector import Http, ListedTemplate, SyncsTemplates, Types
 from hub.errors import Busy, Misconfigured, OutcomeUnknown, Refused, SendFailed, Unreachable
@@ -58,7 +59,7 @@ def sent_form(**content: str) -> dict[str, str]:
 async def test_buttons_are_created_once_and_sent_by_one_call_each() -> None:
     async with account(NO_CONTENTS, CREATED, accepted("MM1"), accepted("MM2")) as (provider, line):
         assert (await line.send(out(ASK))).external_id == "MM1"
-        other = Message.of("Really?\nলাল", buttons=(Button(id="a", title="A"), NO))
+        other = Message.of("Really? লাল", buttons=(Button(id="a", title="A"), NO))
         assert (await line.send(out(other))).external_id == "MM2"
     first, create, send, again = provider.requests
     get("/v1/Content", query="PageSize=500").compare(first)
@@ -79,7 +80,7 @@ async def test_buttons_are_created_once_and_sent_by_one_call_each() -> None:
     variables = orjson.dumps(values).decode()
     form = sent_form(ContentSid=SID_7, ContentVariables=variables)
     post(MESSAGES, form=form).compare(send)
-    assert orjson.loads(dict(again.form)["ContentVariables"])["1"] == "Really?\nলাল"
+    assert orjson.loads(dict(again.form)["ContentVariables"])["1"] == "Really? লাল"
     assert "Body" not in dict(again.form)
 
 
@@ -216,15 +217,48 @@ async def test_an_sms_shows_no_typing() -> None:
         assert provider.requests == []
 
 
-TEXTS = st.text(st.sampled_from("ab ক্ষি\n\u2003🙂"), max_size=1100)
+PARTS = ["a", "শব্দ", " ", "     ", "\n", "\t", "\u2003", "🙂", "ক্ষি" * 90]
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=200).map("".join).map(lambda t: t[:1024])
 
 
-@settings(max_examples=80, derandomize=True)
-@given(TEXTS)
-def test_a_long_body_is_cut_and_whole(text: str) -> None:
-    pieces = cut(text)
-    assert "".join(pieces) == text
-    assert all(len(piece) <= VALUE for piece in pieces)
+@settings(max_examples=40, derandomize=True)
+@given(TEXTS, st.booleans())
+def test_a_body_is_whole_and_none_of_its_values_is_refused(text: str, is_list: bool) -> None:
+    asked = Message.of(text, buttons=SIZES.buttons if is_list else ASK.buttons)
+    shape = shape_of(asked)
+    assert shape is not None
+    values = values_of(asked, shape)
+    [content] = shape.types.values()
+    body = re.sub(r"{{(\d+)}}", lambda found: values[found[1]], content["body"])
+    is_cut_short = len(take_apart(text)[1]) >= PIECES
+    assert (body.split() if is_cut_short else body) == (text.split() if is_cut_short else text)
+    assert len(values) <= 100
+    for value in take_apart(text)[1]:
+        assert 0 < len(value) <= VALUE
+        assert not re.search(r"[\r\n\t]| {5}", value)
+
+
+def test_a_body_of_very_many_lines_keeps_all_its_words() -> None:
+    rows = tuple(Button(id=f"{n}", title=f"{n}", description="x") for n in range(10))
+    asked = Message.of("\n".join(f"সারি {n}" for n in range(100)), buttons=rows)
+    shape = shape_of(asked)
+    assert shape is not None
+    assert len(values_of(asked, shape)) <= 100
+    assert "\n" not in "".join(take_apart(asked.text)[1])
+    assert "সারি 99" in take_apart(asked.text)[1][-1]
+
+
+def test_line_ends_are_of_the_shape() -> None:
+    text = "প্রিয় আপা,\n\n1. লাল\n2.\tনীল     শেষ\n"
+    assert take_apart(text) == (
+        ("", "\n\n", "\n", "\t", "     ", "\n"),
+        ["প্রিয় আপা,", "1. লাল", "2.", "নীল", "শেষ"],
+    )
+    shape = shape_of(Message.of(text, buttons=ASK.buttons))
+    assert shape is not None
+    body = shape.types["twilio/quick-reply"]["body"]
+    assert body == "{{1}}\n\n{{2}}\n{{3}}\t{{4}}     {{5}}\n"
+    assert take_apart("") == (("",), [])
 
 
 def test_shapes_are_few_and_their_variables_short() -> None:
@@ -232,9 +266,9 @@ def test_shapes_are_few_and_their_variables_short() -> None:
     shape = shape_of(long)
     assert shape is not None
     values = values_of(long, shape)
-    assert shape.types["twilio/quick-reply"]["body"] == "{{1}}{{2}}{{3}}{{4}}"
-    assert "".join(values[str(n)] for n in range(1, 5)) == long.text
-    assert not any(value != value.strip() for value in list(values.values())[1:3])
+    assert shape.types["twilio/quick-reply"]["body"] == "{{1}}{{2}}{{3}}{{4}}{{5}}"
+    assert "".join(values[str(n)] for n in range(1, 6)) == long.text
+    assert not any(value != value.strip() for value in list(values.values())[1:4])
     same = shape_of(Message.of("other words", buttons=(NO, YES)))
     plain = shape_of(ASK)
     assert same == plain

@@ -226,6 +226,25 @@ WHATSAPP_CASES: list[Case] = [
         sent="SM7",
     ),
     Sends(
+        "place with an address",
+        Message.of(
+            place=Place(latitude=23.78, longitude=90.41, name="দোকান", address="মিরপুর ১০,\nঢাকা")
+        ),
+        to=RIMA,
+        expect=post(
+            MESSAGES,
+            form={
+                "To": f"whatsapp:{RIMA}",
+                "From": f"whatsapp:{SENDER}",
+                "Body": "দোকান",
+                "PersistentAction": "geo:23.78,90.41|দোকান, মিরপুর ১০, ঢাকা",
+                "StatusCallback": CALLBACK,
+            },
+        ),
+        reply=accepted(),
+        sent="SM7",
+    ),
+    Sends(
         "window closed", Message.of("hello"), reply=refused(63016), fails=WindowClosed(code="63016")
     ),
 ]
