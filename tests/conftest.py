@@ -21,6 +21,7 @@ WHOLE_HUB = {
     "hub/test_held.py",
     "hub/test_hard_sorts.py",
     "hub/test_hard_telegram.py",
+    "hub/test_hard_twilio.py",
     "hub/test_identity.py",
     "hub/test_known_senders.py",
     "hub/test_late_rates.py",
