@@ -156,9 +156,8 @@ class Api:
             path = f"{parts.path}?{parts.query}"
         return found
 
-    async def show_typing(self, sid: str) -> None:
-        """Show typing under a customer's WhatsApp message, which marks it read."""
-        wanted = {"channel": "WHATSAPP", "messageId": sid}
+    async def show_typing(self, wanted: Mapping[str, str]) -> None:
+        """Show typing under a customer's message; the fields are those of Indicators v3."""
         await self._json("POST", f"{MESSAGING}/v3/Indicators/Typing.json", wanted)
 
     async def _json(self, method: str, url: str, body: Any = None) -> dict[str, Any]:

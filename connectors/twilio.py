@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 API = "https://api.twilio.com"
 BODY_BYTES = 1 << 20
 SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
+CHANNELS = {WHATSAPP: "WHATSAPP", RCS: "RCS"}
 NO_SUCH_CONTENT = frozenset({"21655", "63027"})
 TRIAL_PREFIX = "Sent from your Twilio trial account - "
 
@@ -288,9 +289,13 @@ class Twilio(Connector):
         return fields
 
     async def show_typing(self, to: Outbound) -> None:
-        """On WhatsApp, for up to 25 s; the customer's message is marked read with it."""
-        if self.on_whatsapp and to.reply_to:
-            await (await self._open_api()).show_typing(to.reply_to)
+        """On WhatsApp and RCS, for up to 25 s; WhatsApp marks the customer's message read."""
+        address = self._to(to)
+        wanted = {"messageId": to.reply_to, "channel": CHANNELS.get(prefix_of(address), "")}
+        if address.startswith(RCS):
+            wanted |= {"from": self.settings.sender, "to": address, "event": "START"}
+        if all(wanted.values()):
+            await (await self._open_api()).show_typing(wanted)
 
     async def list_templates(self) -> list[ListedTemplate]:
         """Twilio's Content SIDs are the names."""

@@ -74,7 +74,7 @@ class Files(Contents):
 
     def link_code(self, item: Item, reason: Reason) -> int:
         if item.account.startswith("whatsapp:"):
-            return 63021 if reason == "type" else 63019
+            return {"type": 63021, "size": 11751}.get(reason, 63019)
         return 30019 if reason == "size" else 11200
 
     async def _fetch_links(

@@ -1,7 +1,7 @@
 """What Twilio's Messages API takes and what it refuses, by its documented limits and codes.
 
 WhatsApp's files: "Guidance on WhatsApp Media Messages" (twilio.com/docs/whatsapp, 2026-11), errors
-63019 (not downloaded, too large) and 63021 (a type that the channel does not take). Places:
+63019 (not downloaded), 11751 (too large) and 63021 (a type that the channel does not take). Places:
 twilio.com/docs/whatsapp/message-features.
 """
 
@@ -155,10 +155,12 @@ MESSAGES = {
     21910: "Invalid 'From' and 'To' pair. They should be of the same channel",
     92001: "'types' Parameter Required",
     92002: "The 'variables' parameter exceeds the allowed limit",
+    92003: "'language' Parameter Required",
     92008: "Unsupported Content Type",
     216602: "Content Type is not supported on this channel",
     63003: "Channel could not find To address",
     63016: "Failed to send freeform message because you are outside the allowed window",
+    11751: "Media Message - Media exceeds messaging provider size limit",
     63019: "Media failed to download",
     63021: "Channel invalid content error",
     63024: "Invalid message recipient",

@@ -95,7 +95,7 @@ def make(raw: bytes, sid: str, account_sid: str, at: float) -> Content:
     if not isinstance(types, dict) or not types:
         raise Refusal(92001)
     if not isinstance(given.get("language"), str) or not given["language"]:
-        raise Refusal(20001, "language")
+        raise Refusal(92003)
     if not isinstance(variables, dict) or len(variables) > VARIABLES:
         raise Refusal(92002)
     if not all(isinstance(value, str) and value for value in variables.values()):

@@ -24,6 +24,7 @@ from tests.connectors.twilio_account import (
     MESSAGES,
     RIMA,
     SENDER,
+    SERVICE,
     accepted,
     refused,
     twilio,
@@ -215,6 +216,28 @@ async def test_an_sms_shows_no_typing() -> None:
         line = twilio(Http(session), provider.url)
         await line.show_typing(replace(out(ASK), reply_to="SM9"))
         assert provider.requests == []
+
+
+async def test_rcs_and_a_services_whatsapp_show_typing() -> None:
+    agent, hers = "rcs:rimas_shop", f"whatsapp:{RIMA}"
+    async with (
+        running(*[ok({"success": True})] * 2) as provider,
+        aiohttp.ClientSession() as session,
+    ):
+        asked = replace(out(ASK), reply_to="SM9")
+        await twilio(Http(session), provider.url, sender=agent).show_typing(asked)
+        service = twilio(Http(session), provider.url, messaging_service_sid=SERVICE)
+        await service.show_typing(replace(asked, to=replace(asked.to, external_id=hers)))
+        await service.show_typing(asked)
+    on_rcs, on_whatsapp = (call.json for call in provider.requests)
+    assert on_rcs == {
+        "channel": "RCS",
+        "messageId": "SM9",
+        "event": "START",
+        "from": agent,
+        "to": f"rcs:{RIMA}",
+    }
+    assert on_whatsapp == {"channel": "WHATSAPP", "messageId": "SM9"}
 
 
 PARTS = ["a", "শব্দ", " ", "     ", "\n", "\t", "\u2003", "🙂", "ক্ষি" * 90]

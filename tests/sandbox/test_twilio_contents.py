@@ -153,6 +153,9 @@ async def test_what_is_no_content(shop: Shop) -> None:
     for name, types, code in UNMADE:
         answer = await shop.json("POST", "/v1/Content", {"language": "en", "types": types})
         assert (name, answer.status, answer.code) == (name, 400, code)
+    nameless = await shop.json("POST", "/v1/Content", {"types": ASK})
+    assert nameless.code == 92003
+    assert (await shop.json("POST", "/v1/Content", [])).code == 20001
     assert shop.sandbox.contents == {}
 
 
