@@ -5,7 +5,7 @@ https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-c
 adds fields at any time and WhatsApp sends more than SMS does; each may be missing or junk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -58,12 +58,15 @@ DLR_AGE = 15 * MINUTE
 @dataclass(frozen=True, slots=True)
 class Line:
     """The configured account that forms are read for: a sender, or a messaging service.
-    `answers_keywords`: Twilio itself answers HELP, STOP and START."""
+    `answers_keywords`: Twilio itself answers HELP, STOP and START. `stop` and `start` are what a
+    WhatsApp customer writes to stop marketing and to have it again, as `folded` gives it."""
 
     account: str
     is_service: bool
     vouches: bool
     answers_keywords: bool = True
+    stop: frozenset[str] = frozenset()
+    start: frozenset[str] = frozenset()
 
 
 def read_form(form: Form, line: Line, correlation_id: str, at: Micros) -> list[Parsed]:
@@ -175,7 +178,11 @@ def read_message(form: Form, sid: str, account: str, line: Line, at: Micros) -> 
     )
     if wish is not None:
         return [message, OptOut(account, sender, at, on=wish)]
-    if not is_whatsapp(form) and said_of(form) in MAYBE_START_WORDS:
+    if is_whatsapp(form):
+        word = content.text.strip().casefold() if content.kind == "text" else ""
+        if word in line.stop or word in line.start:
+            return [message, OptOut(account, sender, at, word in line.stop, "marketing")]
+    elif said_of(form) in MAYBE_START_WORDS:
         return [message, OptOut(account, sender, at, on=False, maybe=True)]
     return [message]
 
@@ -319,6 +326,10 @@ def is_keyword(form: Form, wish: bool | None) -> bool:
     if word := form.get("OptOutType"):
         return word.upper() in ("START", "HELP")
     return not is_whatsapp(form) and (wish is False or said_of(form) in HELP_WORDS)
+
+
+def folded(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(clean_text(word).strip().casefold() for word in words) - {""}
 
 
 def said_of(form: Form) -> str:

@@ -29,6 +29,7 @@ from connectors._twilio_form import (
     RCS,
     WHATSAPP,
     Line,
+    folded,
     listed_form,
     prefix_of,
     read_form,
@@ -152,7 +153,8 @@ class Twilio(Connector):
         SharedKey that signs webhooks by HMAC-SHA256 to its secret. `catch_up` is how many hours
         to look back at most for messages whose webhook was lost, 0 for never.
         `answers_keywords`: Twilio itself answers HELP, STOP and START, as it does for SMS unless
-        it was told otherwise; then no dialog does."""
+        it was told otherwise; then no dialog does. WhatsApp has no such words: there a message
+        that is one of `stop_words` stops marketing, one of `start_words` allows it again."""
 
         account_sid: str = Field(pattern="^AC[0-9A-Za-z]+$")
         auth_token: str = Field(min_length=1, repr=False)
@@ -161,6 +163,8 @@ class Twilio(Connector):
         shared_keys: dict[str, str] = Field(default_factory=dict, repr=False)
         catch_up: float = Field(default=24, ge=0, le=168)
         answers_keywords: bool = True
+        stop_words: tuple[str, ...] = ("stop", "unsubscribe", "বন্ধ")
+        start_words: tuple[str, ...] = ("subscribe", "unstop")
         api_base: Annotated[str, AfterValidator(lambda url: url.rstrip("/") or API)] = API
 
         @model_validator(mode="after")
@@ -178,6 +182,8 @@ class Twilio(Connector):
             bool(settings.messaging_service_sid),
             settings.vouches,
             settings.answers_keywords,
+            folded(settings.stop_words),
+            folded(settings.start_words),
         )
         self.prefix = prefix_of(settings.sender)
         self.on_whatsapp = self.prefix == WHATSAPP

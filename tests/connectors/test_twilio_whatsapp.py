@@ -7,6 +7,7 @@ from hub.errors import (
 )
 from hub.message import (
     Choice,
+    Inbound,
     Media,
     Message,
     Place,
@@ -14,8 +15,8 @@ from hub.message import (
     Referral,
     ReplyTo,
 )
+from hub.signal import OptOut
 from tests.connectors.kit import (
-    ANY,
     RECEIVED_AT,
     Case,
     Receives,
@@ -32,6 +33,7 @@ from tests.connectors.twilio_account import (
     SENDER,
     accepted,
     maker,
+    offline,
     on_whatsapp,
     payload,
     received,
@@ -182,10 +184,16 @@ WHATSAPP_CASES: list[Case] = [
         received("whatsapp_unsupported"),
         [on_whatsapp("SM19", Message(kind="unsupported"), raw=payload("whatsapp_unsupported"))],
     ),
-    Receives(
-        "STOP is an ordinary text",
-        form_hook(payload("whatsapp_ad") | {"Body": "STOP", "ReferralSourceType": ""}),
-        [on_whatsapp("SM18", Message.of("STOP"), referral=ANY)],
+    *(
+        Receives(
+            f"{word!r} stops marketing alone",
+            form_hook(payload("whatsapp_username") | {"Body": word}),
+            [
+                on_whatsapp("SM14", Message.of(word), sender="BD.77aa", aliases=()),
+                OptOut(f"whatsapp:{SENDER}", "BD.77aa", RECEIVED_AT, on, "marketing"),
+            ],
+        )
+        for word, on in (("STOP", True), (" বন্ধ\n", True), ("Subscribe", False))
     ),
     Receives(
         "read",
@@ -251,3 +259,16 @@ WHATSAPP_CASES: list[Case] = [
 test_whatsapp = connector_test(
     maker(sender=f"whatsapp:{SENDER}"), WHATSAPP_CASES, sign=sign_by_shared_key
 )
+
+
+def test_other_words_are_for_dialogs_on_whatsapp() -> None:
+    tapped = {"Body": "STOP", "ButtonText": "STOP", "ButtonPayload": "x"}
+    words = [{"Body": word} for word in ("START", "HELP", "YES", "please stop", "STOPALL")]
+    for changes in (tapped, *words):
+        form = payload("whatsapp_username") | changes
+        [said] = offline(sender=f"whatsapp:{SENDER}").parse(form_hook(form))
+        assert isinstance(said, Inbound)
+        assert not said.message.standby
+    mute = offline(sender=f"whatsapp:{SENDER}", stop_words=["", "Aufhören"], start_words=[])
+    for word, count in (("STOP", 1), ("aufhören", 2), ("", 1)):
+        assert len(mute.parse(form_hook(payload("whatsapp_username") | {"Body": word}))) == count
