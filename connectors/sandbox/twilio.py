@@ -175,7 +175,8 @@ class Sandbox(Files):
         phone, text = bare_number(call.to), twilio_rules.first(form, "Body")
         account = _sender(own, form)
         call.account = account.key
-        fault = await self.meet_fault(request, call, account, phone, text)
+        told = text or twilio_rules.first(form, "ContentVariables")
+        fault = await self.meet_fault(request, call, account, phone, told)
         content = self.content_of(account, twilio_rules.first(form, "ContentSid"))
         shown = twilio_rules.check_message(form, whatsapp=account.is_whatsapp, content=content)
         place = twilio_rules.place_of(form) if account.is_whatsapp else None

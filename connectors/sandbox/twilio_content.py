@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from aiohttp import web
 
 from connectors.sandbox import control, standin, twilio_templates, twilio_wire
@@ -59,7 +60,7 @@ class Contents(standin.Standin[Account]):
         }
 
     async def _judge(self, request: web.Request) -> web.Response:
-        said = await request.json()
+        said = orjson.loads(await request.read())
         self.judge(request.match_info["sid"], said.get("status", ""), said.get("reason", ""))
         return control.json_response({})
 

@@ -81,6 +81,21 @@ WHATSAPP_CASES: list[Case] = [
             )
         ],
     ),
+    *(
+        Receives(
+            f"a filled form as {field}",
+            form_hook(payload("whatsapp_username") | {"Body": "", field: '{"size":"l"}'}),
+            [
+                on_whatsapp(
+                    "SM14",
+                    Message.of(choice=Choice(type="postback", id='{"size":"l"}')),
+                    sender="BD.77aa",
+                    aliases=(),
+                )
+            ],
+        )
+        for field in ("FlowData", "InteractiveData")
+    ),
     Receives(
         "location",
         received("whatsapp_location"),

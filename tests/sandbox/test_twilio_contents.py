@@ -180,6 +180,13 @@ async def test_contents_are_their_accounts_alone(shop: Shop) -> None:
     assert (await shop.json("POST", path, asked | {"category": "NEWS"})).code == 20001
     with pytest.raises(ControlError):
         shop.sandbox.judge(OTHER, "approved")
+    sid = path.split("/")[3]
+    for status, answered in (("rejected", 200), ("liked", 400)):
+        judged = {"status": status, "reason": "TAG_CONTENT_MISMATCH"}
+        given = await shop.json("POST", f"/_sandbox/contents/{sid}", judged)
+        assert given.status == answered
+    told = (await shop.json("GET", f"/v1/Content/{sid}/ApprovalRequests")).content["whatsapp"]
+    assert (told["status"], told["rejection_reason"]) == ("rejected", "TAG_CONTENT_MISMATCH")
 
 
 UNSENT: list[tuple[str, dict[str, str], int | None]] = [
