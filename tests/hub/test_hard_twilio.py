@@ -109,6 +109,23 @@ async def test_an_agents_messages_are_previewed_taken_and_whole(
     assert {item.error for item in heard(sandbox)} == {None}
 
 
+async def test_files_that_whatsapp_does_not_take_there_go_as_links(
+    tmp_path: Path, served: Server, boxes: Boxes
+) -> None:
+    sandbox, url = boxes["tw"], served.url("/a.png")
+    async with trading(tmp_path, boxes) as house:
+        await hear(house, sandbox)
+        path, _ = await thread(house)
+        for kind, mime in (("file", "application/zip"), ("image", "image/webp")):
+            media = [{"kind": kind, "url": url, "mime": mime, "name": "নাম"}]
+            await send(house, path, {"text": "দেখুন", "media": media})
+        picture = [{"kind": "image", "url": url, "mime": "image/png"}]
+        await send(house, path, {"text": "ছবি", "media": picture})
+    *links, shown = heard(sandbox)
+    assert {item.text for item in links} == {f"দেখুন\nনাম: {url}"}
+    assert (shown.text, len(shown.media), len(links)) == ("ছবি", 1, 2)
+
+
 LINES = "কোনটা চান, আপা?\n\n1. লাল\tশাড়ি\n2. নীল      শাড়ি\n" + "দেখে জানাবেন। " * 40 + "কেমন?"
 PAIR = [{"id": "red", "title": "লাল"}, {"id": "blue", "title": "নীল"}]
 
