@@ -3,7 +3,8 @@
 Buttons and lists are sent as Content (https://www.twilio.com/docs/content): a shape that is created
 once, whose texts are variables of each send. There are at most 100 variables, best of fewer than
 250 characters, and none in a body may be empty or have a line end, a tab or more than four spaces
-together (https://www.twilio.com/docs/api/errors/21656, 2026-11): those are part of the shape.
+together (https://www.twilio.com/docs/api/errors/21656 and 63013, 2026-11): those are part of the
+shape.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ VALUE = 249
 PIECES = 60
 """A body's values at most, but for the rest of it: a list's label and rows take 31 of the 100."""
 
-UNSENDABLE = re.compile(r"[ \xa0]*[\r\n\t]\s*| {5,}")
+UNSENDABLE = re.compile(r"[^\S\r\n\t]*[\r\n\t]\s*|\s{5,}")
 CONTENT_SID = re.compile(r"HX[0-9A-Za-z]{1,64}")
 BUTTONS, BUTTON_TITLE = 3, 20
 

@@ -146,7 +146,7 @@ def fill(content: Content, variables: str, *, whatsapp: bool) -> Shown:
     if re.search(r"{{\W*}}", orjson.dumps(shape).decode()):
         raise Refusal(21656, "an empty placeholder")
     used = VARIABLE.findall(str(shape.get("body") or shape.get("title") or ""))
-    if any(re.search(r"[\r\n\t]| {5}", values.get(name, "")) for name in used):
+    if any(re.search(r"[\r\n\t]|\s{5}", values.get(name, "")) for name in used):
         raise Refusal(21656, "a value of the body has a line end, a tab or too many spaces")
     return _shown(kind, _filled(shape, values))
 
