@@ -12,6 +12,7 @@ import pytest_asyncio
 from connectors.sandbox import twilio, whatsapp
 from connectors.sandbox.calls import Call
 from connectors.sandbox.transcript import Item
+from hub.check import find
 from hub.clock import Clock
 from hub.store.schema import messages
 from tests.hub.hosts import Server
@@ -308,6 +309,12 @@ async def test_templates_are_listed_and_go_when_the_window_is_closed(
             return {} if "unknown" in found.values() else found
 
         assert await house.until(approvals) == {"bn": "approved", "en": "received"}
+        found = [one for one in await find(house.hub.settings) if "channels.tw" in one.name]
+        assert [(one.ok, one.text) for one in found] == [
+            (True, f"Sandbox shop ({ACCOUNT_SID}); hook URL {house.url}/hooks/tw#rc=3&rp=all"),
+            (False, "shipped (en) is received there"),
+            (True, "1 approved"),
+        ]
         await hear(house, sandbox)
         path, _ = await thread(house)
         await house.move_clock(25 * HOUR)
