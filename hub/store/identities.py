@@ -1,6 +1,7 @@
 """Who wrote: the address, then a proven alias, else a new customer.
 
-A customer and the address are created here; joining by alias happens for a NEW address only.
+A customer and the address are created here; joining by alias happens for a NEW address only. A
+known one that brings a proof nobody has yet, such as a shared number, keeps it for later.
 """
 
 from collections.abc import Sequence
@@ -60,6 +61,16 @@ FIND_ADDRESSES = Lookup(
 )
 ALIAS_KINDS = ("phone", "email", "external")
 ALIAS_KEY = ("kind", "value", "customer_id")
+PROVE = (
+    aliases.update()
+    .where(
+        aliases.c.kind == sa.bindparam("its_kind"),
+        aliases.c.value == sa.bindparam("its_value"),
+        aliases.c.customer_id == sa.bindparam("owner"),
+        aliases.c.verified_at.is_(None),
+    )
+    .values(verified_at=sa.bindparam("at"))
+)
 FIND_PROVEN = Lookup(
     lambda keys: (
         sa.select(aliases.c.kind, aliases.c.value, aliases.c.customer_id, conversations.c.id)
@@ -80,11 +91,17 @@ def resolve(
     people = _find_addresses(conn, arrivals)
     unknown = [a for a in arrivals if (a.channel_id, a.external_id) not in people]
     rows = _NewRows()
+    further: list[tuple[Person, Alias]] = []
     for arrival in arrivals:
         if person := people.get((arrival.channel_id, arrival.external_id)):
             # A further id of someone known, such as a user name's beside her number.
             rows.add_ids(person, arrival, _new_ids(arrival, people), people, at)
-    proven = _find_proven(conn, unknown) if unknown else {}
+            further += [(person, alias) for alias in _further_proofs(arrival)]
+    values = {alias.value for arrival in unknown for alias in _proofs(arrival)}
+    values.update(alias.value for _, alias in further)
+    proven = _find_proven(conn, values)
+    for person, alias in further:
+        rows.add_proof(person, alias, proven, at)
     for arrival in unknown:
         if person := people.get((arrival.channel_id, arrival.external_id)):
             # An earlier arrival of the same group made her known.
@@ -131,10 +148,18 @@ def _proofs(arrival: "Arrival") -> list[Alias]:
     return [alias for alias in arrival.aliases if alias.verified]
 
 
-def _find_proven(
-    conn: sa.Connection, arrivals: Sequence["Arrival"]
-) -> dict[tuple[str, str], Person]:
-    values = {alias.value for arrival in arrivals for alias in _proofs(arrival)}
+def _further_proofs(arrival: "Arrival") -> list[Alias]:
+    """Those of a known address that are not the number it is itself, which came with it first:
+    most messages have only that one."""
+    own = arrival.external_id.removeprefix("+")
+    return [
+        alias
+        for alias in _proofs(arrival)
+        if alias.kind != "phone" or alias.value.removeprefix("+") != own
+    ]
+
+
+def _find_proven(conn: sa.Connection, values: set[str]) -> dict[tuple[str, str], Person]:
     if not values:
         return {}
     return {
@@ -165,6 +190,7 @@ class _NewRows:
         self.customers: list[Row] = []
         self.addresses: list[Row] = []
         self.aliases: list[Row] = []
+        self.proofs: list[Row] = []
         self.names: list[Row] = []
 
     def add_name(self, person: Person, arrival: "Arrival") -> None:
@@ -232,6 +258,26 @@ class _NewRows:
                 }
             )
 
+    def add_proof(
+        self, owner: Person, alias: Alias, proven: dict[tuple[str, str], Person], at: Micros
+    ) -> None:
+        """Keep what proves that a known customer is who an alias names, unless it proves so of
+        somebody else."""
+        if (alias.kind, alias.value) in proven:
+            return
+        proven[alias.kind, alias.value] = owner
+        key = {"its_kind": alias.kind, "its_value": alias.value, "owner": owner.customer_id}
+        self.proofs.append(key | {"at": at})
+        self.aliases.append(
+            {
+                "kind": alias.kind,
+                "value": alias.value,
+                "customer_id": owner.customer_id,
+                "verified_at": at,
+                "created_at": at,
+            }
+        )
+
     def add_ids(
         self,
         owner: Person,
@@ -274,6 +320,8 @@ class _NewRows:
             # Proven meanwhile by another process for another customer: that must raise, so that
             # the unit is run again and finds her, and not make her a second thread.
             execute_many(conn, insert_new(conn, aliases, only=ALIAS_KEY), self.aliases)
+        if self.proofs:
+            execute_many(conn, PROVE, self.proofs)
 
 
 def profile_row(profile: Profile) -> Row | None:

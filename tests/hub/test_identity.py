@@ -153,6 +153,46 @@ async def test_a_known_address_stays_where_it_is(line: Line) -> None:
     assert again.conversation_id == alone.conversation_id != numbered.conversation_id
 
 
+@pytest.mark.parametrize("claimed_before", [False, True])
+async def test_a_number_shared_later_joins_what_comes_from_it(
+    line: Line, claimed_before: bool
+) -> None:
+    """Someone known by a chat's id shares her own contact; then she writes an SMS."""
+    claim = Alias("phone", CUSTOMER, verified=False)
+    [chat] = await line.accept(
+        line.arrival("7001", aliases=(claim,) if claimed_before else ()),
+    )
+    [shared] = await line.accept(line.arrival("7001", aliases=(PHONE,)))
+    sms = await other_channel(line)
+    [texted] = await line.accept(line.arrival(CUSTOMER, channel_id=sms, aliases=(PHONE,)))
+    [again] = await line.accept(line.arrival("7001", aliases=(PHONE,)))
+    told = {one.conversation_id for one in (shared, texted, again)}
+    assert told == {chat.conversation_id}
+    [proof] = await line.rows(table=aliases)
+    assert proof["verified_at"] == AT
+
+
+async def test_a_number_shared_later_joins_within_one_group_commit(line: Line) -> None:
+    [chat] = await line.accept(line.arrival("7001"))
+    sms = await other_channel(line)
+    stored = await line.accept(
+        line.arrival(CUSTOMER, channel_id=sms, aliases=(PHONE,)),
+        line.arrival("7001", aliases=(PHONE,)),
+    )
+    assert {one.conversation_id for one in stored} == {chat.conversation_id}
+
+
+async def test_a_number_that_is_anothers_stays_hers(line: Line) -> None:
+    sms = await other_channel(line)
+    [texted] = await line.accept(line.arrival(CUSTOMER, channel_id=sms, aliases=(PHONE,)))
+    [chat] = await line.accept(line.arrival("7001"))
+    await line.accept(line.arrival("7001", aliases=(PHONE,)))
+    assert chat.conversation_id != texted.conversation_id
+    [proof] = await line.rows(table=aliases)
+    [owner] = await line.rows(addresses.c.external_id == CUSTOMER, table=addresses)
+    assert proof["customer_id"] == owner["customer_id"]
+
+
 async def test_a_user_id_first_and_the_number_later(line: Line) -> None:
     """WhatsApp hides the number behind a user id until it is shared; both name one person."""
     [hidden] = await line.accept(line.arrival("BD.77aa"))
