@@ -1,10 +1,10 @@
 """Contents at Twilio: what may be created, what a send must give, and what the phone then shows.
 
-Facts, as of 2026-11: twilio.com/docs/content (quick-reply, list-picker, location, card, media,
-"Using Variables with Content Templates") and the pages of the errors 21654 to 21656, 216602, 63013,
-63016, 63021, 92001 to 92008. Which code tells that a filled content breaks WhatsApp's limits is
-told for its length alone (63021: "components follow character limitations ... and channel specific
-rules"); the others' are taken to be the same.
+Facts, as of 2026-11: twilio.com/docs/content (quick-reply, list-picker, call-to-action, location,
+card, media, "Using Variables with Content Templates") and the pages of the errors 21654 to 21656,
+216602, 63013, 63016, 63021, 92001 to 92008. By which code a filled content fails that breaks
+WhatsApp's rules is told for its length alone (63021: "components follow character limitations ...
+and channel specific rules"); the others' are taken to be the same.
 """
 
 import re
@@ -32,6 +32,7 @@ ON_WHATSAPP = (
     "twilio/location", "twilio/media", "twilio/text",
 )  # fmt: skip
 ON_SMS = ("twilio/media", "twilio/text")
+APPROVED_ONLY = frozenset({"twilio/card"})
 IN_SESSION_ONLY = frozenset({"twilio/list-picker", "twilio/location"})
 NOT_APPROVED = {"rejected": 63040, "paused": 63041, "disabled": 63042}
 
@@ -167,7 +168,8 @@ def check_on_whatsapp(shown: Shown, *, is_approved: bool) -> int | None:
     too_long = any(len(text) > most for texts, most in lists for text in texts)
     twice = len(set(ids)) < len(ids) or len(set(titles)) < len(titles)
     too_many = len(titles) > BUTTONS_IN_SESSION and not is_approved
-    return 63021 if too_long or twice or too_many else None
+    must_wait = shown.type in APPROVED_ONLY and not is_approved
+    return 63021 if too_long or twice or too_many or must_wait else None
 
 
 def _check_shape(name: str, shape: Any) -> None:

@@ -306,15 +306,18 @@ async def test_what_goes_out_of_the_window(shop: Shop, hook: Hook, clock: Clock)
         assert (name, await shop.outcome(hook, sid)) == (name, code)
 
 
-async def test_links_cards_and_places_of_contents_are_shown(shop: Shop) -> None:
+async def test_links_cards_and_places_of_contents_are_shown(shop: Shop, hook: Hook) -> None:
     await shop.hears()
+    card = {"twilio/card": {"title": "Sari", "subtitle": "Red", "media": ["https://x.example/a"]}}
+    sid = await shop.create(card)
+    assert await shop.outcome(hook, sid) == "63021", "a card has to be approved"
+    shop.sandbox.judge(sid, "approved")
+    await shop.send_content(sid)
+    assert (shop.shown.text, shop.shown.media[0]["url"]) == ("Sari\nRed", "https://x.example/a")
     pay = {"type": "URL", "title": "Pay", "url": "https://shop.example/{{1}}"}
     call = {"twilio/call-to-action": {"body": "Pay", "actions": [pay]}}
     await shop.send_content(await shop.create(call), {"1": "17"})
     assert shop.shown.buttons == [{"id": "", "title": "Pay", "url": "https://shop.example/17"}]
-    card = {"twilio/card": {"title": "Sari", "subtitle": "Red", "media": ["https://x.example/a"]}}
-    await shop.send_content(await shop.create(card))
-    assert (shop.shown.text, shop.shown.media[0]["url"]) == ("Sari\nRed", "https://x.example/a")
     place = {"twilio/location": {"latitude": 23.78, "longitude": 90.4, "label": "দোকান"}}
     await shop.send_content(await shop.create(place))
     assert shop.shown.place == {"latitude": 23.78, "longitude": 90.4, "name": "দোকান"}
