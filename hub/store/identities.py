@@ -1,7 +1,8 @@
 """Who wrote: the address, then a proven alias, else a new customer.
 
 A customer and the address are created here; joining by alias happens for a NEW address only. A
-known one that brings a proof nobody has yet, such as a shared number, keeps it for later.
+known one that brings a further proof, such as a shared number, keeps it for what comes later; what
+proves somebody else already is noted as her claim and moves neither thread.
 """
 
 from collections.abc import Sequence
@@ -106,6 +107,8 @@ def resolve(
         if person := people.get((arrival.channel_id, arrival.external_id)):
             # An earlier arrival of the same group made her known.
             rows.add_ids(person, arrival, _new_ids(arrival, people), people, at)
+            for alias in _further_proofs(arrival):
+                rows.add_proof(person, alias, proven, at)
             continue
         person = _join(people, proven, arrival)
         if person is None:
@@ -149,14 +152,17 @@ def _proofs(arrival: "Arrival") -> list[Alias]:
 
 
 def _further_proofs(arrival: "Arrival") -> list[Alias]:
-    """Those of a known address that are not the number it is itself, which came with it first:
-    most messages have only that one."""
-    own = arrival.external_id.removeprefix("+")
-    return [
-        alias
-        for alias in _proofs(arrival)
-        if alias.kind != "phone" or alias.value.removeprefix("+") != own
-    ]
+    """Those that do not just spell the address itself, which came with it at first: most messages
+    have no other."""
+    return [alias for alias in _proofs(arrival) if not _spells(arrival.external_id, alias)]
+
+
+def _spells(external_id: str, alias: Alias) -> bool:
+    if alias.kind == "phone":
+        return alias.value.removeprefix("+") == external_id.removeprefix("+")
+    # A user's id with the provider or the site before it. A mail's sender is not always proven.
+    tail = alias.value.rpartition(":")[2]
+    return alias.kind == "external" and tail == external_id.rpartition(":")[2]
 
 
 def _find_proven(conn: sa.Connection, values: set[str]) -> dict[tuple[str, str], Person]:
@@ -248,35 +254,21 @@ class _NewRows:
             verified = alias.verified and arrival.may_join and not taken
             if verified:
                 proven[alias.kind, alias.value] = owner
-            self.aliases.append(
-                {
-                    "kind": alias.kind,
-                    "value": alias.value,
-                    "customer_id": owner.customer_id,
-                    "verified_at": at if verified else None,
-                    "created_at": at,
-                }
-            )
+            self.aliases.append(_alias_row(owner, alias, at if verified else None, at))
 
     def add_proof(
         self, owner: Person, alias: Alias, proven: dict[tuple[str, str], Person], at: Micros
     ) -> None:
-        """Keep what proves that a known customer is who an alias names, unless it proves so of
-        somebody else."""
-        if (alias.kind, alias.value) in proven:
-            return
-        proven[alias.kind, alias.value] = owner
-        key = {"its_kind": alias.kind, "its_value": alias.value, "owner": owner.customer_id}
-        self.proofs.append(key | {"at": at})
-        self.aliases.append(
-            {
-                "kind": alias.kind,
-                "value": alias.value,
-                "customer_id": owner.customer_id,
-                "verified_at": at,
-                "created_at": at,
-            }
-        )
+        """Keep what a known customer proves. Where it proves somebody else already it is a mere
+        claim of hers."""
+        key = (alias.kind, alias.value)
+        holder = proven.setdefault(key, owner)
+        if holder.customer_id != owner.customer_id:
+            self.aliases.append(_alias_row(owner, alias, None, at))
+        elif holder is owner:
+            self.aliases.append(_alias_row(owner, alias, at, at))
+            names = {"its_kind": alias.kind, "its_value": alias.value}
+            self.proofs.append(names | {"owner": owner.customer_id, "at": at})
 
     def add_ids(
         self,
@@ -322,6 +314,16 @@ class _NewRows:
             execute_many(conn, insert_new(conn, aliases, only=ALIAS_KEY), self.aliases)
         if self.proofs:
             execute_many(conn, PROVE, self.proofs)
+
+
+def _alias_row(owner: Person, alias: Alias, verified_at: Micros | None, at: Micros) -> Row:
+    return {
+        "kind": alias.kind,
+        "value": alias.value,
+        "customer_id": owner.customer_id,
+        "verified_at": verified_at,
+        "created_at": at,
+    }
 
 
 def profile_row(profile: Profile) -> Row | None:

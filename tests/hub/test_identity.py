@@ -15,6 +15,7 @@ from tests.faults.scene import FLOWS
 from tests.hub.line import AT, Line, open_line
 from tests.posting import WA_ID, post_sms, post_wa, sms_form, text_item, wa_body
 from tests.running import CUSTOMER, House, running_hub
+from tests.statements import heard_by
 
 PHONE = Alias("phone", CUSTOMER)
 
@@ -173,24 +174,53 @@ async def test_a_number_shared_later_joins_what_comes_from_it(
 
 
 async def test_a_number_shared_later_joins_within_one_group_commit(line: Line) -> None:
-    [chat] = await line.accept(line.arrival("7001"))
-    sms = await other_channel(line)
+    await line.accept(line.arrival("7001"))
+    sms, other = await other_channel(line), Alias("phone", "+8801711000009")
     stored = await line.accept(
         line.arrival(CUSTOMER, channel_id=sms, aliases=(PHONE,)),
         line.arrival("7001", aliases=(PHONE,)),
+        line.arrival("7002"),
+        line.arrival("7002", aliases=(other,)),
     )
-    assert {one.conversation_id for one in stored} == {chat.conversation_id}
+    assert stored[0].conversation_id == stored[1].conversation_id != stored[2].conversation_id
+    [texted] = await line.accept(line.arrival(other.value, channel_id=sms, aliases=(other,)))
+    assert texted.conversation_id == stored[3].conversation_id == stored[2].conversation_id
 
 
 async def test_a_number_that_is_anothers_stays_hers(line: Line) -> None:
+    """Both threads stay as they are, and the agents see that two say it is theirs."""
     sms = await other_channel(line)
     [texted] = await line.accept(line.arrival(CUSTOMER, channel_id=sms, aliases=(PHONE,)))
     [chat] = await line.accept(line.arrival("7001"))
-    await line.accept(line.arrival("7001", aliases=(PHONE,)))
-    assert chat.conversation_id != texted.conversation_id
-    [proof] = await line.rows(table=aliases)
-    [owner] = await line.rows(addresses.c.external_id == CUSTOMER, table=addresses)
-    assert proof["customer_id"] == owner["customer_id"]
+    for _ in range(2):
+        [shared] = await line.accept(line.arrival("7001", aliases=(PHONE,)))
+        assert chat.conversation_id == shared.conversation_id != texted.conversation_id
+    owners = {row["external_id"]: row["customer_id"] for row in await line.rows(table=addresses)}
+    said = {row["customer_id"]: row["verified_at"] for row in await line.rows(table=aliases)}
+    assert said == {owners[CUSTOMER]: AT, owners["7001"]: None}
+    [later] = await line.accept(line.arrival(WA_ID, aliases=(PHONE,)))
+    assert later.conversation_id == texted.conversation_id
+    unvouched = line.arrival("7001", may_join=False, aliases=(Alias("phone", "+8801711000009"),))
+    await line.accept(unvouched)
+    assert len(await line.rows(aliases.c.verified_at.isnot(None), table=aliases)) == 1
+
+
+async def test_an_alias_that_spells_the_address_costs_no_statement(line: Line) -> None:
+    """Nearly every message has one; all it could bring came with the first."""
+    for sender, own in (
+        (WA_ID, PHONE),
+        ("7001", Alias("external", "telegram:7001")),
+        ("user:shop:ayesha", Alias("external", "shop:ayesha")),
+    ):
+        await line.accept(line.arrival(sender, aliases=(own,)))
+        further = Alias("phone", f"+88017119{len(sender):05}")
+        counts = []
+        for brings in ((), (own,), (own, further)):
+            heard: list[str] = []
+            with heard_by(lambda _conn, _cursor, sql, *_rest, into=heard: into.append(sql)):
+                await line.accept(line.arrival(sender, aliases=brings))
+            counts.append(len(heard))
+        assert counts[0] == counts[1] < counts[2]
 
 
 async def test_a_user_id_first_and_the_number_later(line: Line) -> None:
