@@ -201,4 +201,8 @@ def text_of(message: Message) -> str:
 def geo(place: Place) -> str:
     """The pin, labelled with all that is known of the place."""
     label = one_line(", ".join(filter(None, (place.name, place.address))))
-    return f"geo:{place.latitude},{place.longitude}" + (f"|{label}" if label else "")
+    # Seven digits are a centimetre; a small float's own text would have an exponent.
+    point = ",".join(
+        f"{degrees:.7f}".rstrip("0").rstrip(".") for degrees in (place.latitude, place.longitude)
+    )
+    return f"geo:{point}" + (f"|{label}" if label else "")

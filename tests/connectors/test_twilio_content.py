@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors._twilio_content import PIECES, VALUE, shape_of, take_apart, values_of
+from connectors._twilio_content import PIECES, VALUE, geo, shape_of, take_apart, values_of
 from connectors.twilio import Twilio
 from hub.connector import Http, ListedTemplate, SyncsTemplates, Types
 from hub.errors import Busy, Misconfigured, OutcomeUnknown, Refused, SendFailed, Unreachable
-from hub.message import Button, Message, Outbound, TemplateUse
+from hub.message import Button, Message, Outbound, Place, TemplateUse
 from tests.connectors.kit import CORRELATION, Sends, get, ok, post, status
 from tests.connectors.provider import Behaviour, Provider, running
 from tests.connectors.twilio_account import (
@@ -269,6 +269,14 @@ def test_a_body_of_very_many_lines_keeps_all_its_words() -> None:
     assert len(values_of(asked, shape)) <= 100
     assert "\n" not in "".join(take_apart(asked.text)[1])
     assert "সারি 99" in take_apart(asked.text)[1][-1]
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "point"),
+    [(23.780573, 90.279239, "23.780573,90.279239"), (1e-05, -90.0, "0.00001,-90")],
+)
+def test_a_pin_has_plain_numbers(latitude: float, longitude: float, point: str) -> None:
+    assert geo(Place(latitude=latitude, longitude=longitude)) == f"geo:{point}"
 
 
 def test_line_ends_are_of_the_shape() -> None:
