@@ -98,6 +98,7 @@ class Email(Connector):
         captions=frozenset({"image", "video", "audio", "voice", "file", "sticker"}),
         quotes=True,
         rate=1.0,
+        answers=(20, 3600.0),  # two programs that answer each other must end (RFC 3834, 2)
     )
     hook_bytes: ClassVar[int] = 40 * MIB
     troubles: "Troubles | None" = None

@@ -1,8 +1,7 @@
 """The contract between the hub and the code of one channel kind.
 
 A connector translates and makes one provider call. It has no database, no retry, no splitting,
-no HTTP serving. `connectors/<kind>.py` holds exactly one `Connector` subclass; docs/architecture.md
-shows how to add one.
+no HTTP serving. `connectors/<kind>.py` holds one `Connector` subclass (docs/connectors.md).
 """
 
 from abc import ABC, abstractmethod
@@ -77,17 +76,17 @@ class Limits:
     """What a channel can carry. `compose` degrades and splits by it BEFORE storing.
 
     Lengths count characters (`text_unit` "chars"), UTF-8 bytes or UTF-16 units. Zero buttons or
-    list rows means the channel has none. `window` is seconds after the customer's last message
-    in which free text may be sent, None for always. `media` maps each kind that can be sent to
-    its largest size in bytes; `captions` are the kinds that carry text. `pair_rate` is
-    (messages, seconds, burst) to one customer. Titles and descriptions count characters even
-    where the text counts bytes; ids count bytes. `mixed_buttons`: reply and url buttons may
-    stand together, up to `buttons` in all. `subjects`: a message may have a subject line.
-    `quick_replies`: chips under a text of any length, for more buttons than `buttons`; titles and
-    ids as for buttons. `buttons_hide`: some of the channel's apps show neither, so that the text
-    says them too. `segments`: the text is billed in SMS parts. `media_types` names the MIME types
-    a kind is taken in, where not all are. `uploads`: attachments go as bytes, from the files of
-    `Outbound.files`.
+    list rows means the channel has none. `window` is seconds after the customer's last message in
+    which free text may be sent, None for always. `media` maps each kind that can be sent to its
+    largest size in bytes; `captions` are the kinds that carry text. `pair_rate` is (messages,
+    seconds, burst) to one customer. Titles and descriptions count characters even where the text
+    counts bytes; ids count bytes. `mixed_buttons`: reply and url buttons may stand together, up to
+    `buttons` in all. `subjects`: a message may have a subject line. `quick_replies`: chips under a
+    text of any length, for more buttons than `buttons`, of the same lengths. `buttons_hide`: some
+    of the channel's apps show neither, so that the text says them too. `segments`: the text is
+    billed in SMS parts. `media_types`: the MIME types a kind is taken in, where not all are.
+    `uploads`: attachments go as bytes, from `Outbound.files`. `answers`: (messages, seconds) that
+    dialogs say at most to one customer, who may be a program.
     """
 
     text: int
@@ -119,6 +118,7 @@ class Limits:
     window: float | None = None
     rate: float | None = None
     pair_rate: tuple[int, float, int] | None = None
+    answers: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

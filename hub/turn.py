@@ -28,7 +28,7 @@ from hub.replay import find_dialog, match_options, replay
 from hub.scene import Scene, last_step
 from hub.settings import Settings
 from hub.store import Store
-from hub.store.claims import Work, read_journal, renew
+from hub.store.claims import Work, count_answers, read_journal, renew
 from hub.store.rows import Row
 from hub.store.turns import Ending, RunState, Step, record_step
 from hub.templates import Templates
@@ -77,6 +77,10 @@ class Answerer:
         if work.claims > limits.turn_claims:
             scene.give_up(f"{work.claims - 1} attempts at this message ended without an answer")
             return ending
+        if reason := await self._too_many(scene):
+            scene.note(reason)
+            ending.to_queue = True
+            return ending
         started = self._begin(scene)
         if started is None:
             return ending
@@ -84,6 +88,22 @@ class Answerer:
         with self.typing(work):
             await self._play(scene, dialog, event, context, run)
         return ending
+
+    async def _too_many(self, scene: Scene) -> str:
+        """Why the dialogs have said enough to this address, or ""."""
+        work = scene.work
+        most = scene.channel.limits.answers if scene.channel else None
+        if most is None or work.message is None or work.address is None:
+            return ""
+        since = scene.at - round(most[1] * SECOND)
+        said = await self._store.read(count_answers, work.id, work.address["id"], since)
+        if said < most[0]:
+            return ""
+        minutes = round(most[1] / 60)
+        return (
+            f"Dialogs wrote {said} messages to this address within {minutes} minutes."
+            " It may be a program that answers by itself; see to it, and give it back if it is not."
+        )
 
     def _begin(self, scene: Scene) -> tuple[Dialog, Event, Context, RunState] | None:
         """Which dialog goes on with which event, or None when nothing is to be said."""

@@ -14,6 +14,7 @@ WHOLE_HUB = {
     "faults/test_mended.py",
     "faults/test_poison.py",
     "hub/test_albums.py",
+    "hub/test_answer_limit.py",
     "hub/test_catch_up.py",
     "hub/test_drain.py",
     "hub/test_hard_email.py",

@@ -339,3 +339,17 @@ def release(conn: sa.Connection, conversation_id: bytes, token: int, *, forget: 
 
 def read_journal(conn: sa.Connection, run_id: bytes) -> Entries:
     return [entry for row in JOURNALS.rows(conn, [run_id]) for entry in row["entries"]]
+
+
+def count_answers(
+    conn: sa.Connection, conversation_id: bytes, address_id: bytes, since: Micros
+) -> int:
+    """How many messages dialogs wrote to an address since a time."""
+    query = sa.select(sa.func.count()).where(
+        messages.c.conversation_id == conversation_id,
+        messages.c.position >= since,
+        messages.c.address_id == address_id,
+        messages.c.direction == "out",
+        messages.c.author_kind == "bot",
+    )
+    return conn.execute(query).scalar_one()
