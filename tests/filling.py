@@ -236,7 +236,8 @@ class _History:
         for status in ("sent", "delivered", "read"):
             yield "receipts", (channel, sent_as, status, "", answer, at_answer, at_answer)
         if picture:
-            image = json.dumps({"kind": "image", "mime": "image/jpeg", "state": "stored"})
+            kept = {"mime": "image/jpeg", "state": "stored", "path": f"{number % 97:02}/{number}"}
+            image = json.dumps({"kind": "image"} | kept)
             yield "media", (self._id(at), came, 0, channel, image, "stored", at)
         if at > self.filling.until - 14 * DAY:
             for _ in range(4):

@@ -9,7 +9,7 @@ from hub.clock import Micros, new_id
 from hub.errors import MediaFailed
 from hub.message import Media
 from hub.store.bulk import execute_many
-from hub.store.schema import changes, dead_letters, media, messages
+from hub.store.schema import MEDIA_PATH, changes, dead_letters, media, messages
 from hub.store.sends import note_changes
 
 Row = dict[str, Any]
@@ -166,7 +166,9 @@ def discard(conn: sa.Connection, row: Row, attachment: Row, at: Micros) -> None:
 def is_shared(conn: sa.Connection, id: bytes, path: str) -> bool:
     """Does another attachment have the same file?"""
     others = sa.select(media.c.id).where(
-        media.c.id != id, media.c.media["path"].as_string() == path, media.c.state == "stored"
+        media.c.id != id,
+        MEDIA_PATH == path,  # noqa: SIM300  # a str on the left would be Python's equality
+        media.c.state == "stored",
     )
     return conn.execute(others.limit(1)).first() is not None
 

@@ -33,6 +33,24 @@ def _xid(_element: Any, _compiler: Any, **_options: Any) -> str:
     return "(pg_current_xact_id()::text::bigint)"
 
 
+class FilePath(sa.sql.functions.FunctionElement[str]):
+    """The path of the file that a Media as JSON names, in words that a query shares with its
+    index: as a parameter the name would match none."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(FilePath)
+def _extract(element: Any, compiler: Any, **options: Any) -> str:
+    return f"json_extract({compiler.process(element.clauses, **options)}, '$.path')"
+
+
+@compiles(FilePath, "postgresql")
+def _text_of(element: Any, compiler: Any, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)} ->> 'path')"
+
+
 Id = sa.LargeBinary(16)
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Time = sa.BigInteger

@@ -7,7 +7,7 @@ very words that the queries use. Those of the hub itself are in `hub_tables`.
 
 import sqlalchemy as sa
 
-from hub.store.columns import CurrentTransaction, Json, Serial, partial_index
+from hub.store.columns import CurrentTransaction, FilePath, Json, Serial, partial_index
 from hub.store.columns import count as _count
 from hub.store.columns import id as _id
 from hub.store.columns import metadata as metadata
@@ -288,6 +288,8 @@ media = sa.Table(
     sa.UniqueConstraint("message_id", "item"),
 )
 partial_index("ix_media_due", media.c.due_at.isnot(None), media.c.due_at)
+MEDIA_PATH = FilePath(media.c.media)
+sa.Index("ix_media_path", MEDIA_PATH)
 
 runs = sa.Table(
     "runs",

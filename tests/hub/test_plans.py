@@ -30,7 +30,7 @@ from hub.signal import (
     ReadByCustomer,
     Unsend,
 )
-from hub.store.attachments import due, find_kept
+from hub.store.attachments import due, find_kept, is_shared
 from hub.store.changes import START, changes_after, newest_place
 from hub.store.channels import find_channels, load_traffic, note_use, take_expiry
 from hub.store.customers import list_customers
@@ -62,7 +62,7 @@ FILLING = Filling(
 )
 BIG = (
     "messages", "conversations", "addresses", "customers", "aliases", "cases", "receipts",
-    "journal", "runs", "hooks", "changes",
+    "journal", "runs", "hooks", "changes", "media",
 )  # fmt: skip
 # They hold open work alone, or what failed: going through them is looking at what is to be done.
 WORK_LISTS = (
@@ -224,6 +224,7 @@ async def keep_channels(scene: Scene, where: bytes) -> None:
     nameless = await store.write(take_nameless, [channel], since, 8)
     await store.write(ask_again, [one.id for one in nameless])
     await store.read(find_kept, where, [said["id"]])
+    await store.read(is_shared, said["id"], "33/33")
     await store.read(last_heard, where, hers)
     await store.read(read_heard, where)
     await store.write(note_use, {channel: (at, at)})

@@ -61,6 +61,9 @@ def is_for_sqlite(_: Any, name: str | None, *__: Any) -> bool:
     return name != "ix_changes_tx_id"
 
 
+# Neither can read back an index of an expression; `_objects` compares that one.
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified:UserWarning")
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection:sqlalchemy.exc.SAWarning")
 def test_the_migrated_schema_is_the_one_the_code_knows(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     engine = create_engine(path)
