@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -36,10 +37,12 @@ STEADY = 60.0
 
 @dataclass(slots=True)
 class Lease:
-    """`held` is its end by the database's clock, `ends` when it may be another's by ours."""
+    """`held` is its end by the database's clock, 0 while it is another's; `ends` is when it may be
+    another's by ours. `writing` is what was asked of the database last."""
 
     held: Micros
     ends: float
+    writing: asyncio.Future[Micros | None] | None = None
 
 
 class Polling:
@@ -92,12 +95,11 @@ class Polling:
             yield True
             return
         begun = time.monotonic()
-        held = await self._store.write(take_poll, channel.id, self._micros)
-        if held is None:
-            yield False
-            return
-        lease = Lease(held, begun + self._lease)
+        lease = Lease(0, begun + self._lease)
         try:
+            if not await self._write(lease, take_poll, channel.id, self._micros):
+                yield False
+                return
             async with asyncio.timeout(None) as limit:
                 renewing = asyncio.create_task(self._renew(channel, lease, limit))
                 try:
@@ -109,8 +111,22 @@ class Polling:
                 raise
             log.warning("polling was taken over", channel=channel.name)
         finally:
-            with contextlib.suppress(StoreUnavailable):
-                await asyncio.shield(self._store.write(end_poll, channel.id, lease.held))
+            await asyncio.shield(self._end(channel, lease))
+
+    async def _write(self, lease: Lease, work: Callable[..., Micros | None], *given: Any) -> bool:
+        """Take or keep the lease. What is cancelled meanwhile is still written, and is ended."""
+        lease.writing = asyncio.ensure_future(self._store.write(work, *given))
+        held = await asyncio.shield(lease.writing)
+        lease.held = held or 0
+        return held is not None
+
+    async def _end(self, channel: Channel, lease: Lease) -> None:
+        held = lease.held
+        with contextlib.suppress(StoreUnavailable):
+            held = (await lease.writing if lease.writing else None) or held
+        with contextlib.suppress(StoreUnavailable):
+            if held:
+                await self._store.write(end_poll, channel.id, held)
 
     async def _renew(self, channel: Channel, lease: Lease, limit: asyncio.Timeout) -> None:
         """Keep the lease; end the block before it can be another's."""
@@ -119,13 +135,13 @@ class Polling:
             await asyncio.sleep(self._lease / 3)
             begun = time.monotonic()
             try:
-                held = await self._store.write(keep_poll, channel.id, lease.held, self._micros)
+                kept = await self._write(lease, keep_poll, channel.id, lease.held, self._micros)
             except StoreUnavailable:
                 continue
-            if held is None:
+            if not kept:
                 limit.reschedule(asyncio.get_running_loop().time())
                 return
-            lease.held, lease.ends = held, begun + self._lease
+            lease.ends = begun + self._lease
 
     @property
     def _micros(self) -> Micros:
