@@ -26,7 +26,7 @@ from hub.redis_rate import SharedRates
 from tests.hub.test_pacing import rated
 
 async def main():
-    url, channel, name, begin, seconds = json.loads(sys.argv[1])
+    url, channel, name, seconds = json.loads(sys.argv[1])
     client = connect(url)
     rates = SharedRates(client, rated(30, id=bytes.fromhex(channel)))
     sent = []
@@ -38,6 +38,8 @@ async def main():
                 sent.append(time.time() - begin)
             await asyncio.sleep(wait)
 
+    print(flush=True)
+    begin = float(sys.stdin.readline())
     await asyncio.sleep(begin - time.time())
     await asyncio.gather(*(send(number) for number in range(20)))
     await client.aclose()
@@ -68,19 +70,24 @@ async def hubs(fresh_redis: Redis) -> AsyncIterator[Hubs]:
 
 async def test_two_processes_share_thirty_a_second(fresh_redis: Redis) -> None:
     seconds = 4.0
-    begin = time.time() + 2.0
     runs = [
         await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
             SENDER,
-            json.dumps([fresh_redis.url, CHANNEL.hex(), name, begin, seconds]),
+            json.dumps([fresh_redis.url, CHANNEL.hex(), name, seconds]),
             cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
         for name in "ab"
     ]
-    sent = [json.loads((await run.communicate())[0]) for run in runs]
+    for run in runs:
+        assert run.stdout
+        await run.stdout.readline()  # both are up, however slow the machine is
+    begin = f"{time.time() + 0.2}\n".encode()
+    told = await asyncio.gather(*(run.communicate(begin) for run in runs))
+    sent = [json.loads(out) for out, _ in told]
     assert all(len(times) > 20 for times in sent), "both were served"
     times = sorted(time for times in sent for time in times if time < seconds)
     burst = 30 / 4
