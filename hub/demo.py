@@ -16,7 +16,7 @@ import socket
 import tempfile
 import time
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,22 @@ async def run(data: Path | None, port: int, open_browser: bool) -> None:
             for kind, account in _accounts(settings, secret):
                 sandboxes[kind].add_account(account)
             spare_collector()
-            await _greet(hub, url, session, bases, open_browser)
+            await _greet_until(stopped, _greet(hub, url, session, bases, open_browser))
             await stopped.wait()
+
+
+async def _greet_until(stopped: asyncio.Event, greeting: Coroutine[Any, Any, None]) -> None:
+    """Greet, for as long as nobody stops the demo: its samples are on their way for as long as
+    their hooks fail, since WhatsApp delivers again for days."""
+    greets, stop = asyncio.create_task(greeting), asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({greets, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if greets.done():
+            await greets
+    finally:
+        greets.cancel()
+        stop.cancel()
+        await asyncio.gather(greets, stop, return_exceptions=True)
 
 
 async def _greet(
