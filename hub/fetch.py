@@ -10,7 +10,7 @@ import structlog
 
 from hub.bus import Bus, Signal
 from hub.channels import Channels
-from hub.clock import SECOND, Clock
+from hub.clock import SECOND, Clock, Micros
 from hub.compose import fit_file
 from hub.connector import FetchesMedia
 from hub.errors import MediaFailed, MediaRefused, SendFailed, StoreUnavailable, Unreachable
@@ -49,6 +49,8 @@ class Fetching:
         self._fetcher = fetcher
         self._horizon = round(horizon * SECOND)
         self._metrics = metrics
+        self.may_be_awaited = False
+        """Whether a message may be waiting to be sent for what is fetched now."""
 
     async def run(self) -> None:
         """Fetch what is due, for ever."""
@@ -60,8 +62,15 @@ class Fetching:
 
     async def fetch_due(self) -> int:
         """Fetch a few that are due; returns how many there were."""
-        at = self._clock.now()
+        self.may_be_awaited = True  # as long as nobody knows what was due
+        try:
+            return await self._fetch_due(self._clock.now())
+        finally:
+            self.may_be_awaited = False
+
+    async def _fetch_due(self, at: Micros) -> int:
         rows = await self._store.write(due, at, at + GIVEN_UP_AFTER * SECOND, AT_ONCE)
+        self.may_be_awaited = any(row["direction"] == "out" for row in rows)
         erased = [row for row in rows if row["state"] == "erased"]
         await asyncio.gather(*(self._fetch(row) for row in rows if row["state"] != "erased"))
         # After the fetches, so that none of them brings the same file meanwhile.

@@ -106,7 +106,7 @@ class Worker:
         return time.monotonic() - self._swept_at
 
     def is_idle(self) -> bool:
-        return not self._turns and not self._sends
+        return not self._turns and not self._sends and not self._fetching.may_be_awaited
 
     async def _handle(self, conversation_id: bytes) -> None:
         """Handle the events of one conversation until none is left, or the worker stops."""

@@ -18,18 +18,6 @@ SECRET = "hook-secret_0123456789"
 HER = "701234567"
 
 
-class Waiting(House):
-    """Is settled only once what waits for its file has gone as well."""
-
-    async def settled(self, seconds: float = 20.0) -> None:
-        async def all_gone() -> bool:
-            return not await self.rows(messages.c.state.in_(["queued", "sending"]))
-
-        await super().settled(seconds)
-        await self.until(all_gone, seconds)
-        await super().settled(seconds)
-
-
 @dataclass
 class Chat:
     """The hub, and the phones of those who write to its bot."""
@@ -112,7 +100,7 @@ async def serving_bot(
     ) as house:
         if mode == "webhook":
             await house.until(lambda: sandbox.accounts[BOT].hook_url.startswith(house.url))
-        yield Chat(Waiting(**vars(house)), sandbox)
+        yield Chat(house, sandbox)
 
 
 @contextlib.asynccontextmanager

@@ -24,7 +24,7 @@ from hub.app import Hub, open_hub, serving
 from hub.clock import Clock
 from hub.settings import load_settings
 from hub.store import tokens
-from hub.store.schema import messages
+from hub.store.schema import media, messages
 from hub.store.sweep import pending
 from tests.databases import url_of
 from tests.ports import free_port
@@ -130,10 +130,12 @@ class House:
         async def idle() -> bool:
             if not self.hub.worker.is_idle():
                 return False
-            found = await self.hub.store.read(
-                pending, self.hub.clock.now(), self.hub.outbox.paused()
-            )
-            return not found.conversations and not found.addresses and self.hub.worker.is_idle()
+            now = self.hub.clock.now()
+            found = await self.hub.store.read(pending, now, self.hub.outbox.paused())
+            if found.conversations or found.addresses:
+                return False
+            awaits = await self.hub.store.read(awaits_files, now)
+            return not awaits and self.hub.worker.is_idle()
 
         await self.until(idle, seconds)
 
@@ -141,6 +143,13 @@ class House:
         """Let time pass for the hub and the providers alike."""
         self.hub.clock.move(seconds)
         await self.hub.worker.sweep()
+
+
+def awaits_files(conn: sa.Connection, at: int) -> bool:
+    """Does a message that is to be sent wait for a file that could be fetched now?"""
+    due = (media.c.due_at <= at, media.c.state == "pending", messages.c.direction == "out")
+    files = sa.select(media.c.id).join(messages, messages.c.id == media.c.message_id)
+    return conn.execute(files.where(*due).limit(1)).first() is not None
 
 
 def _account(channel: str) -> str:

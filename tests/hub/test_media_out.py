@@ -1,6 +1,7 @@
 """Attachments on their way out: those kept here as links or as files, those elsewhere fetched
 before their message goes, and those that cannot go refused before anything is stored."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ class BotApi:
         self.sent: list[tuple[str, dict[str, bytes]]] = []
         self.asked: list[str] = []
         self.trouble = 0
+        self.takes = 0.0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith("/files/"):
             self.asked.append(f"{request.method} {request.path}")
+            await asyncio.sleep(self.takes)
             if self.trouble:
                 return web.Response(status=self.trouble)
             if request.path.endswith("big.pdf"):
@@ -117,21 +120,15 @@ async def test_a_file_that_cannot_be_had_fails_its_message(
         path = f"/conversations/{thread}/messages"
         bot.trouble = 406
         photo = {"kind": "image", "url": server.url("/files/a.png")}
+        bot.takes = 0.1
         await house.api("POST", path, {"media": [photo]})
-
-        async def has_failed() -> bool:
-            return bool((await out_row(house))["state"] == "failed")
-
-        await house.until(has_failed)
+        await house.settled()
         row = await out_row(house)
-        assert (row["error_class"], row["lane"]) == ("media", None)
+        assert (row["state"], row["error_class"], row["lane"]) == ("failed", "media", None)
         assert row["error_reason"] == "fetching the attachment was answered 406"
         await house.api("POST", path, {"text": "Sorry"})
-
-        async def is_sent() -> bool:
-            return bool((await out_row(house))["state"] == "sent")
-
-        await house.until(is_sent)
+        await house.settled()
+        assert (await out_row(house))["state"] == "sent"
 
 
 async def test_her_photo_is_sent_on_by_its_id(tmp_path: Path, api: tuple[BotApi, Server]) -> None:
