@@ -21,7 +21,7 @@ from hub.retry import Retrying
 from hub.settings import LimitSettings
 from hub.store import Store
 from hub.store.claims import Claim, Gathering, Leased, Work, claim, release
-from hub.store.held import give_up
+from hub.store.held import give_up, release_missed
 from hub.store.sends import Attempt, Wait
 from hub.store.sweep import pending, throw_away, wake_snoozed
 from hub.store.turns import Ending, commit
@@ -206,21 +206,23 @@ class Worker:
             self._sends.poke(address_id)
         self._swept_at = time.monotonic()
 
+    async def keep_house(self) -> bool:
+        """What is to be done once in a while. True: there is more to throw away."""
+        at, limits = self._clock.now(), self._limits
+        woken = await self._store.write(release_missed, at)
+        for address_id in woken:
+            self._bus.poke("address", address_id)
+        reopened = await self._store.write(wake_snoozed, at)
+        if await self._store.write(give_up, at) or reopened or woken:
+            self._bus.poke("change")
+        return await self._store.write(
+            throw_away, at, hooks_days=limits.raw_hooks_days, changes_days=limits.changes_days
+        )
+
     async def _keep_house(self) -> None:
-        limits = self._limits
         while True:
             try:
-                at = self._clock.now()
-                if await self._store.write(wake_snoozed, at):
-                    self._bus.poke("change")
-                if await self._store.write(give_up, at):
-                    self._bus.poke("change")
-                more = await self._store.write(
-                    throw_away,
-                    at,
-                    hooks_days=limits.raw_hooks_days,
-                    changes_days=limits.changes_days,
-                )
+                more = await self.keep_house()
             except StoreUnavailable as error:
                 log.warning("housekeeping failed", error=str(error))
                 more = False

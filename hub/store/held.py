@@ -94,6 +94,23 @@ def cancel(
     return True
 
 
+def release_missed(conn: sa.Connection, at: Micros) -> set[bytes]:
+    """Let go what waits although the customer has written there: to a process of a release that
+    knows of no held messages, while a hub is upgraded. The addresses that have something to
+    send."""
+    missed = conn.execute(
+        sa.select(messages.c.conversation_id, messages.c.address_id)
+        .join(addresses, addresses.c.id == messages.c.address_id)
+        .where(HELD, addresses.c.last_seen_at > messages.c.created_at)
+        .distinct()
+    ).all()
+    woken: set[bytes] = set()
+    for conversation_id, address_id in sorted(tuple(row) for row in missed):
+        lock(conn, conversation_id)
+        woken |= release(conn, conversation_id, [address_id], at)
+    return woken
+
+
 def give_up(conn: sa.Connection, at: Micros) -> int:
     """End what waited to the end of its time. Returns how many that were."""
     over = (HELD, messages.c.due_at <= at)

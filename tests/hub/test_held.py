@@ -13,7 +13,7 @@ import pytest
 from hub.chat import Chat, Message, TemplateUse, TimedOut, dialog
 from hub.clock import Clock
 from hub.store.held import give_up
-from hub.store.schema import messages
+from hub.store.schema import conversations, messages
 from tests.running import House, running_hub
 
 HOURS = 3600.0
@@ -136,6 +136,23 @@ async def test_held_ones_go_in_order_and_once_when_she_writes(late: tuple[House,
     rows = await house.rows(messages.c.direction == "out")
     assert {row["state"] for row in rows} <= {"sent", "delivered", "read"}
     assert (await house.api("GET", thread))[1]["status"] == "open"
+
+
+async def test_one_she_answered_to_an_older_release_goes_soon(late: tuple[House, str]) -> None:
+    """As in a rolling upgrade: a process that knows of no held messages takes what she writes."""
+    house, thread = late
+    body = {"text": "hi again", "when_closed": "hold"}
+    assert (await house.api("POST", f"{thread}/messages", body))[0] == 201
+    await house.hub.worker.keep_house()
+    assert len(await house.rows(HELD)) == 1, "she has not written yet"
+    await house.hub.store.write(lambda conn: conn.execute(conversations.update().values(held=0)))
+    await house.writes("wa", "18?")
+    assert len(await house.rows(HELD)) == 1
+    await house.hub.worker.keep_house()
+    await house.settled()
+    assert await house.heard("wa") == ["hi again"]
+    await house.hub.worker.keep_house()
+    assert await house.rows(HELD) == []
 
 
 async def test_a_held_message_is_cancelled(late: tuple[House, str]) -> None:

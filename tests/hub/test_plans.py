@@ -38,7 +38,7 @@ from hub.store.dead import list_letters
 from hub.store.edits import apply_due, is_due
 from hub.store.health import read_backlog
 from hub.store.heard import read_heard
-from hub.store.held import cancel, give_up, release
+from hub.store.held import cancel, give_up, release, release_missed
 from hub.store.names import ask_again, is_nameless, take_nameless
 from hub.store.pauses import list_pauses, pause, resume, take_trial, waiting_addresses
 from hub.store.replies import read
@@ -96,7 +96,10 @@ class Heard:
 
 
 def is_of_the_test(sql: str) -> bool:
-    """`House.rows` selects every column in seq's order; the hub never does."""
+    """`House.rows` selects every column in seq's order, and `House.settled` looks for the ids of
+    files that messages wait for; the hub never does."""
+    if sql.startswith("SELECT media.id \nFROM media JOIN messages"):
+        return True
     return "ORDER BY messages.conversation_id, messages.seq" in sql
 
 
@@ -216,7 +219,8 @@ async def keep_channels(scene: Scene, where: bytes) -> None:
     await store.read(waiting_addresses, channel, 3)
     await store.write(resume, channel, at)
     await store.write(release, where, [hers], at)
-    for end in ((cancel, where, answer["id"], "test", at), (give_up, at + 1)):
+    ends = ((cancel, where, answer["id"], "test", at), (release_missed, at), (give_up, at + 1))
+    for end in ends:
         await store.write(hold_again, answer["id"], at)
         await store.write(*end)
     since = said["id"][:6] + bytes(10)
