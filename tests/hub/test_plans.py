@@ -33,6 +33,7 @@ from hub.signal import (
 from hub.store.attachments import due, find_kept, is_shared
 from hub.store.changes import START, changes_after, newest_place
 from hub.store.channels import find_channels, load_traffic, note_use, take_expiry
+from hub.store.claims import count_answers
 from hub.store.customers import list_customers
 from hub.store.dead import list_letters
 from hub.store.edits import apply_due, is_due
@@ -231,6 +232,7 @@ async def keep_channels(scene: Scene, where: bytes) -> None:
     await store.read(is_shared, said["id"], "33/33")
     await store.read(last_heard, where, hers)
     await store.read(read_heard, where)
+    await store.read(count_answers, where, hers, at - DAY // 24)
     await store.write(note_use, {channel: (at, at)})
     await store.write(take_expiry, channel, at, at)
     await store.read(find_channels)
